@@ -1,0 +1,29 @@
+// Package pkg is the map of the house: what each package says, and what it
+// refuses to know. It holds no code.
+//
+//	provenance   the words: tool, model, record. Knows no package of ours
+//	trailer      the trailers of a message. Knows neither keys nor policy
+//	change       what a commit changed, as one digest. Knows no repository
+//	attestation  the signed statement and its two envelopes, SSHSIG and DSSE.
+//	             Knows keys, never whose they are
+//	  sshkey     keys from files, ssh-agent and ssh-keygen. Only signs
+//	  kms        PEM keys and key services, through sigstore. Only signs
+//	trust        whose key counts, for what, and when. Knows no approval
+//	policy       what is approved: models, tools, refs, limits. Reads no commit
+//	gate         the decision: commits, attestations, trust and policy make a
+//	             verdict. Opens no file, starts no process, sees no repository
+//	agent        the coding agents: their marks in environment and ancestry.
+//	             Knows no commit
+//	session      what was declared and observed in this clone until a commit
+//	             has carried it away. Judges nothing
+//	repo         the one door to git. Knows objects, refs and settings, and no
+//	             meaning of any of them
+//	internal     help for tests; nothing that ships imports it
+//
+// Imports run one way: cmd, then hooks and install, then gate and session, then
+// repo, agent, trailer, attestation, change, trust and policy, then provenance.
+// The test beside this file holds the house to that, to the owners of each
+// outside library, and to what the binaries that run on every commit may link.
+//
+// A new package gets a line here and a row in that test.
+package pkg
