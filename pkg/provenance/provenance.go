@@ -2,7 +2,7 @@
 // commit used, how that was observed, and how it is written down.
 //
 // It holds values only. A Record and its text form (the value of one
-// AI-Provenance trailer) say the same thing: Parse accepts exactly what String
+// AI-Provenance trailer) say the same thing: ParseRecord accepts exactly what String
 // writes, so two spellings of one model cannot meet different rules.
 //
 // It does not know where trailers stand in a message (package trailer), who
@@ -50,10 +50,11 @@ const (
 	ViaUnknown  Via = Unknown
 )
 
-// Tool is a coding assistant. An empty part is unknown.
+// Tool is a coding assistant. An empty part is unknown; a part that is the word
+// "unknown" is written, and read back, as empty.
 type Tool struct{ Name, Version string }
 
-// Model is a language model. An empty part is unknown.
+// Model is a language model. An empty part is unknown, as in Tool.
 type Model struct{ Provider, Name string }
 
 // ID is the canonical provider/model, unescaped, with unknown parts spelt out.
@@ -73,7 +74,7 @@ type Record struct {
 	Lines   Lines
 	Via     Via
 	Session string   // first 12 hex digits of SHA-256 of the agent's session id, or ""
-	MCP     []string // servers used, sorted, no duplicates
+	MCP     []string // servers used, each once, in the byte order of their escaped form
 	Extra   []string // fields this version does not know, as written, after the known ones
 }
 
