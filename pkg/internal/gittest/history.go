@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -86,7 +87,7 @@ func feed(cmd *exec.Cmd, write func(io.Writer) error) error {
 	}
 	stdin.Close()
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("git fast-import: %w: %s", err, stderr.Bytes())
+		return errors.Join(wrote, fmt.Errorf("git fast-import: %w: %s", err, stderr.Bytes()))
 	}
 	return wrote
 }
