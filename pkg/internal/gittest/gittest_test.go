@@ -162,8 +162,8 @@ func TestSnapshot(t *testing.T) {
 			if err := step.do(); err != nil {
 				t.Fatal(err)
 			}
-			if differs := !cmp.Equal(before, take()); differs != step.differs {
-				t.Errorf("differs: got %v, want %v", differs, step.differs)
+			if diff := before.Diff(take()); (len(diff) > 0) != step.differs {
+				t.Errorf("differs: got %q, want %v", diff, step.differs)
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -35,6 +36,27 @@ func Take(dir string, without ...string) (Snapshot, error) {
 		s[name], err = describe(path, d)
 		return err
 	})
+}
+
+// Diff lists, in order, the paths in which now differs from s, each with what
+// became of it.
+func (s Snapshot) Diff(now Snapshot) []string {
+	var diff []string
+	for path, was := range s {
+		switch is, ok := now[path]; {
+		case !ok:
+			diff = append(diff, path+": gone")
+		case is != was:
+			diff = append(diff, fmt.Sprintf("%s: was %s, is %s", path, was, is))
+		}
+	}
+	for path := range now {
+		if _, ok := s[path]; !ok {
+			diff = append(diff, path+": new")
+		}
+	}
+	slices.Sort(diff)
+	return diff
 }
 
 func leaveOut(name string, without []string) bool {
