@@ -1,0 +1,90 @@
+package repo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+)
+
+// WriteObject stores an object of the given type ("blob", "tree", "commit",
+// "tag") and returns its id. git checks the form of all but blobs.
+func (r *Repo) WriteObject(ctx context.Context, objectType string, data []byte) (change.ID, error) {
+	out, err := r.output(ctx, bytes.NewReader(data), "hash-object", "-w", "-t", objectType, "--stdin")
+	if err != nil {
+		return "", fmt.Errorf("write %s: %w", objectType, err)
+	}
+	return change.ParseID(out)
+}
+
+// UpdateRef moves a ref from old to id, or fails and changes nothing when it no
+// longer stands at old. A zero old means that the ref must not exist; a zero id
+// deletes it. why goes into the reflog.
+func (r *Repo) UpdateRef(ctx context.Context, name string, id, old change.ID, why string) error {
+	if !plainRef(name) {
+		return fmt.Errorf("update ref: bad name %q", name)
+	}
+	args := []string{"update-ref", "--no-deref", "-m", why}
+	if id == "" {
+		args = append(args, "-d", name, r.hex(old))
+	} else {
+		args = append(args, name, r.hex(id), r.hex(old))
+	}
+	if _, err := r.output(ctx, nil, args...); err != nil {
+		return fmt.Errorf("update %s: %w", name, err)
+	}
+	return nil
+}
+
+// hex is an id as git wants it on a command line: zeros for none.
+func (r *Repo) hex(id change.ID) string {
+	if id == "" {
+		return strings.Repeat("00", r.IDSize)
+	}
+	return id.String()
+}
+
+// WriteFileAtomic replaces the content of a file, so that a reader sees the old
+// or the new whole. It keeps the file's mode and follows symbolic links. It does
+// not sync: after a power cut git itself would have lost the message as well.
+func WriteFileAtomic(path string, data []byte) error {
+	target, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		target, err = path, nil
+	}
+	if err != nil {
+		return err
+	}
+	mode := fs.FileMode(0o644)
+	if info, err := os.Stat(target); err == nil {
+		mode = info.Mode().Perm()
+	}
+	return writeFile(target, data, mode)
+}
+
+func writeFile(path string, data []byte, mode fs.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".gatekeeper-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(mode)
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
