@@ -65,4 +65,5 @@ type Stats struct {
 	Added, Removed int   // lines in hunks; files without hunks count nothing
 	Files          int   // paths that differ
 	Read           int64 // bytes of blobs read
+	Steps          int64 // lines compared in search of hunks, a measure of work
 }
