@@ -71,6 +71,28 @@ func ParsePublicKey(sshBlob []byte) (PublicKey, error) {
 	}, nil
 }
 
+// ParseAuthorizedKey reads a key in one line: its type, its blob in base64, and a
+// comment that is passed over. Options in front of it, as authorized_keys
+// may have them, are not read.
+func ParseAuthorizedKey(line string) (PublicKey, error) {
+	fields := strings.Fields(line)
+	if len(fields) < 2 {
+		return PublicKey{}, &KeyError{"ssh", "not of the form TYPE BASE64 [COMMENT]"}
+	}
+	blob, err := base64.StdEncoding.Strict().DecodeString(fields[1])
+	if err != nil {
+		return PublicKey{}, &KeyError{fields[0], "damaged: not base64"}
+	}
+	key, err := ParsePublicKey(blob)
+	if err != nil {
+		return PublicKey{}, err
+	}
+	if key.typ != fields[0] {
+		return PublicKey{}, &KeyError{fields[0], "damaged: inside it is called " + key.typ}
+	}
+	return key, nil
+}
+
 // NewPublicKey gives the SSH form of a key of package crypto.
 func NewPublicKey(key crypto.PublicKey) (PublicKey, error) {
 	var blob []byte

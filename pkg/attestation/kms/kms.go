@@ -1,16 +1,130 @@
+// Package kms signs attestations with keys of tools, gateways and build systems:
+// PEM private key files and key management services, by way of sigstore. They
+// sign as DSSE, and Envelope gives such a signature the shape that other
+// tools of the in-toto family read.
+//
+// No service is linked into gatekeeper. sigstore's plug-ins are programs called
+// sigstore-kms-NAME, found in PATH, for keys NAME://…: see
+// https://github.com/sigstore/sigstore/tree/main/pkg/signature/kms/cliplugin.
+//
+// Verification needs none of this: it is in package attestation.
 package kms
 
 import (
+	"bytes"
 	"context"
+	"crypto"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
+	"github.com/sigstore/sigstore/pkg/signature"
+	"github.com/sigstore/sigstore/pkg/signature/kms"
+	"github.com/sigstore/sigstore/pkg/signature/options"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 )
 
-func Open(ctx context.Context, spec string) (attestation.Signer, error) {
-	return nil, errors.New("not implemented")
+// Names reports whether spec names a key that Open reads, and not one for package
+// sshkey: a URI, or a file called *.pem or *.key (cosign's own name for it).
+func Names(spec string) bool {
+	return strings.Contains(spec, "://") || strings.HasSuffix(spec, ".pem") || strings.HasSuffix(spec, ".key")
 }
 
+// Open finds the key that spec names: the path of a private key in PEM ("~/" is
+// the home directory), as openssl and cosign write it, or the URI of a key in
+// a key management service. The password of an encrypted key is in the
+// environment variable COSIGN_PASSWORD; nobody is asked.
+func Open(ctx context.Context, spec string) (attestation.Signer, error) {
+	load := loadFile
+	if strings.Contains(spec, "://") {
+		load = loadService
+	}
+	key, err := load(ctx, spec, crypto.SHA256)
+	if err != nil {
+		return nil, fmt.Errorf("signing key %s: %w", spec, err)
+	}
+	raw, err := key.PublicKey(options.WithContext(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("signing key %s: ask for its public half: %w", spec, err)
+	}
+	public, err := attestation.NewPublicKey(raw)
+	if err != nil {
+		return nil, fmt.Errorf("signing key %s: %w", spec, err)
+	}
+	// sigstore fixes the hash before anybody has seen the key.
+	if hash := attestation.DSSEHash(public); hash == crypto.SHA384 {
+		if key, err = load(ctx, spec, hash); err != nil {
+			return nil, fmt.Errorf("signing key %s: %w", spec, err)
+		}
+	}
+	return signer{public, key}, nil
+}
+
+func loadFile(_ context.Context, path string, hash crypto.Hash) (signature.Signer, error) {
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil, err
+		}
+		path = filepath.Join(home, rest)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := cryptoutils.UnmarshalPEMToPrivateKey(data, password)
+	if err != nil {
+		return nil, fmt.Errorf("not a PEM private key that can be read: %w", err)
+	}
+	return signature.LoadSigner(key, hash)
+}
+
+func password(bool) ([]byte, error) {
+	if password, ok := os.LookupEnv("COSIGN_PASSWORD"); ok {
+		return []byte(password), nil
+	}
+	return nil, errors.New("it is encrypted; set COSIGN_PASSWORD")
+}
+
+func loadService(ctx context.Context, uri string, hash crypto.Hash) (signature.Signer, error) {
+	key, err := kms.Get(ctx, uri, hash)
+	var missing *kms.ProviderNotFoundError
+	if errors.As(err, &missing) {
+		name, _, _ := strings.Cut(uri, "://")
+		return nil, fmt.Errorf("the key service %q is not built in, and there is no program sigstore-kms-%s in PATH", name, name)
+	}
+	return key, err
+}
+
+type signer struct {
+	public attestation.PublicKey
+	key    signature.Signer
+}
+
+func (s signer) PublicKey() attestation.PublicKey { return s.public }
+
+func (s signer) Sign(ctx context.Context, statement []byte) (attestation.Scheme, []byte, error) {
+	pae := bytes.NewReader(attestation.PAE(statement))
+	sig, err := s.key.SignMessage(pae, options.WithContext(ctx))
+	return attestation.DSSE, sig, err
+}
+
+// Envelope is the DSSE envelope of a signature of scheme DSSE as JSON. Its keyid is
+// the SSH fingerprint of the key, which is also sigstore's name for it.
 func Envelope(provenanceValues []string, a attestation.Attestation) ([]byte, error) {
-	return nil, errors.New("not implemented")
+	if a.Scheme != attestation.DSSE {
+		return nil, fmt.Errorf("an attestation signed as %s has no DSSE envelope; export it as sshsig", a.Scheme)
+	}
+	return json.Marshal(dsse.Envelope{
+		PayloadType: attestation.PayloadType,
+		Payload:     base64.StdEncoding.EncodeToString(attestation.Statement(provenanceValues, a)),
+		Signatures:  []dsse.Signature{{KeyID: a.Key, Sig: base64.StdEncoding.EncodeToString(a.Sig)}},
+	})
 }
