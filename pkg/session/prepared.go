@@ -26,6 +26,7 @@ type Prepared struct {
 	Bind, Change provenance.Digest
 	Values       []string       // of AI-Provenance, as Values writes them
 	Attestation  string         // of AI-Attestation, "" when there is no signature yet
+	Unsigned     bool           // there will be none: signing failed, and that was said
 	Add, Remove  []trailer.Line // public trailers to be there, and not to be there
 	Declared     []string       // ids of the declarations among Values
 
@@ -76,7 +77,7 @@ type flag struct {
 func (p *Prepared) flags() []flag {
 	return []flag{
 		{"strip", &p.Buffer.Strip}, {"cut", &p.Buffer.Cut}, {"verbatim", &p.Buffer.Verbatim},
-		{"lift", &p.Lift}, {"certain", &p.Certain},
+		{"lift", &p.Lift}, {"certain", &p.Certain}, {"unsigned", &p.Unsigned},
 	}
 }
 

@@ -1,0 +1,125 @@
+package commitmsg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/session"
+)
+
+var errNoKey = errors.New("there is no signing key; run gatekeeper install")
+
+// sign fills in the attestation of p. Its error is for the person: without a
+// signature the lines are still worth more than none.
+func (h *hook) sign(ctx context.Context, p *session.Prepared) error {
+	if p.Attestation != "" {
+		return nil
+	}
+	signer, err := h.signer(ctx)
+	if err == nil {
+		var a attestation.Attestation
+		claim := attestation.Attestation{Time: h.Now(), Bind: p.Bind, Change: p.Change}
+		if a, err = attestation.Sign(ctx, signer, p.Values, claim); err == nil {
+			p.Attestation = a.String()
+			return nil
+		}
+	}
+	return fmt.Errorf("recorded, but not signed: %w", err)
+}
+
+// keySpec names the signing key: gatekeeper.signingKey, else git's own when
+// that is an SSH key, else whatever ssh-agent holds.
+func (h *hook) keySpec(ctx context.Context) string {
+	if spec := h.setting(ctx, "gatekeeper.signingKey"); spec != "" {
+		return spec
+	}
+	if h.setting(ctx, "gpg.format") == "ssh" {
+		if spec := h.setting(ctx, "user.signingKey"); spec != "" {
+			return spec
+		}
+	}
+	if h.repo.Getenv("SSH_AUTH_SOCK") != "" {
+		return "ssh-agent"
+	}
+	return ""
+}
+
+func (h *hook) signer(ctx context.Context) (attestation.Signer, error) {
+	spec := h.keySpec(ctx)
+	if spec == "" {
+		return nil, errNoKey
+	}
+	if s, err := h.plainKey(spec); err == nil || h.OpenSigner == nil {
+		return s, err
+	}
+	return h.OpenSigner(ctx, spec)
+}
+
+// plainKey reads the one kind of key that needs no more than the standard
+// library. A public key's file stands for the private one beside it.
+func (h *hook) plainKey(spec string) (attestation.Signer, error) {
+	data, err := os.ReadFile(strings.TrimSuffix(h.keyPath(spec), ".pub"))
+	if err != nil {
+		return nil, fmt.Errorf("read the signing key: %w", err)
+	}
+	key, err := attestation.ReadKey(data)
+	if err != nil {
+		return nil, fmt.Errorf("read the signing key %s: %w", spec, err)
+	}
+	return attestation.NewSigner(key)
+}
+
+// keyPath is the file that a key's name stands for, as git expands it.
+func (h *hook) keyPath(spec string) string {
+	if rest, ok := strings.CutPrefix(spec, "~/"); ok {
+		return filepath.Join(h.repo.Getenv("HOME"), rest)
+	}
+	return h.path(spec)
+}
+
+// becomeBig hands the whole hook to the program that reads every kind of key,
+// when the key is not of the plain kind. It does not return then. It is called
+// before anything is changed, so the other program begins at the beginning.
+func (h *hook) becomeBig(ctx context.Context) error {
+	spec := h.keySpec(ctx)
+	if h.OpenSigner != nil || spec == "" {
+		return nil
+	}
+	_, err := h.plainKey(spec)
+	if err == nil || errors.Is(err, fs.ErrNotExist) && filepath.Ext(spec) != ".pub" && isPath(spec) {
+		return nil // sign says what is missing
+	}
+	program, err := big()
+	if err != nil {
+		h.say("the signing key %.40s needs the program gatekeeper: %v", spec, err)
+		return nil
+	}
+	return become(program, append([]string{program, "hook"}, h.Args...), h.Environ)
+}
+
+func isPath(spec string) bool {
+	return strings.ContainsAny(spec, `/\`) && !strings.Contains(spec, "://") && !strings.Contains(spec, "::")
+}
+
+// big finds gatekeeper beside this program, else where programs are.
+func big() (string, error) {
+	name := "gatekeeper"
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	if self, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(self), name)
+		if info, err := os.Stat(beside); err == nil && info.Mode().IsRegular() {
+			return beside, nil
+		}
+	}
+	return exec.LookPath(name)
+}

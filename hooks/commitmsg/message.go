@@ -1,0 +1,73 @@
+package commitmsg
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/session"
+	"github.com/gatekeeper-git/gatekeeper/pkg/trailer"
+)
+
+// commitMsg has the argument FILE.
+func commitMsg(ctx context.Context, h *hook, args []string) error {
+	path := h.path(args[0])
+	message, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("nothing recorded: %w", err)
+	}
+	p, ok := h.prepared(ctx)
+	if !ok {
+		if err := h.becomeBig(ctx); err != nil {
+			return err
+		}
+		if p, err = h.workOut(ctx, message, "", ""); err != nil {
+			return notRecorded(err)
+		}
+	} else if p.Attestation == "" && !p.Unsigned {
+		if err := h.becomeBig(ctx); err != nil {
+			return err
+		}
+	}
+	if err := h.put(ctx, path, message, &p); err != nil {
+		_ = h.state.Drop() // it was said; post-commit need not say it again
+		return err
+	}
+	if h.unsettled(p) {
+		return h.keep(p)
+	}
+	return h.state.Drop()
+}
+
+// prepared is what prepare-commit-msg left for this commit. What an aborted
+// commit left belongs to a git that is gone, or to another HEAD.
+func (h *hook) prepared(ctx context.Context) (session.Prepared, bool) {
+	p, ok, err := h.state.Prepared()
+	if err != nil {
+		h.say("begin anew: %v", err)
+	}
+	if !ok {
+		return p, false
+	}
+	if p.Git != 0 && p.Git == os.Getppid() {
+		return p, true
+	}
+	if git := h.invocation().pid; p.Git != 0 && git != 0 {
+		return p, p.Git == git
+	}
+	_, head, err := h.repo.Head(ctx)
+	return p, err == nil && p.Head == head
+}
+
+// stands reports whether the block has the lines of p already, signed if they
+// can be.
+func stands(p *session.Prepared, b trailer.Block) bool {
+	if !slices.Equal(b.Provenance, p.Values) {
+		return false
+	}
+	if p.Attestation == "" {
+		return p.Unsigned && len(b.Attestation) == 0
+	}
+	return len(b.Attestation) == 1 && b.Attestation[0] == p.Attestation
+}

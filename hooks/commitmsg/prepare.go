@@ -1,0 +1,264 @@
+package commitmsg
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
+	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
+	"github.com/gatekeeper-git/gatekeeper/pkg/session"
+	"github.com/gatekeeper-git/gatekeeper/pkg/trailer"
+)
+
+// prepareCommitMsg has the arguments FILE [SOURCE [COMMIT]].
+func prepareCommitMsg(ctx context.Context, h *hook, args []string) error {
+	args = append(args, "", "")
+	path, source, sha := h.path(args[0]), args[1], args[2]
+	message, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("nothing recorded: %w", err)
+	}
+	// Where a person still edits and commit-msg follows, that one signs.
+	now := !h.editorOpens() || !h.invocation().commitMsgRuns()
+	if now {
+		if err := h.becomeBig(ctx); err != nil {
+			return err
+		}
+	}
+	p, err := h.workOut(ctx, message, source, sha)
+	if err != nil {
+		_ = h.state.Drop() // or commit-msg takes an older one for this commit's
+		if !now && isTrailerError(err) {
+			return nil // the person may take it out, and else commit-msg says it
+		}
+		return notRecorded(err)
+	}
+	if now {
+		if err := h.put(ctx, path, message, &p); err != nil {
+			h.say("%v", err)
+		}
+	}
+	if h.invocation().commitMsgRuns() || h.editorOpens() || h.unsettled(p) {
+		return h.keep(p)
+	}
+	return h.state.Drop()
+}
+
+// keep leaves p to the hooks that follow. Without it commit-msg works
+// everything out again.
+func (h *hook) keep(p session.Prepared) error {
+	if err := h.state.Prepare(p); err != nil {
+		return fmt.Errorf("%w; commit-msg begins anew", err)
+	}
+	return nil
+}
+
+// unsettled reports whether post-commit has something to look at.
+func (h *hook) unsettled(p session.Prepared) bool {
+	return !p.Certain || len(p.Declared) > 0
+}
+
+func isTrailerError(err error) bool {
+	var ambiguous *trailer.AmbiguousError
+	var malformed *trailer.MalformedError
+	return errors.As(err, &ambiguous) || errors.As(err, &malformed)
+}
+
+func notRecorded(err error) error {
+	if isTrailerError(err) {
+		return fmt.Errorf("nothing recorded: message %w; take that line out and amend", err)
+	}
+	return fmt.Errorf("nothing recorded: %w", err)
+}
+
+// workOut finds everything that the commit's lines say, but the signature.
+func (h *hook) workOut(ctx context.Context, message []byte, source, sha string) (session.Prepared, error) {
+	at, err := h.findPlace(ctx, source, sha)
+	if err != nil {
+		return session.Prepared{}, err
+	}
+	defer at.objects.Close()
+	p := session.Prepared{
+		Git: h.invocation().pid, Head: at.head, Bind: at.bind,
+		Buffer: h.buffer(ctx, at, message), Lift: at.squash, Certain: at.certain,
+	}
+	parts, err := h.parts(at, p.Buffer, message)
+	if err != nil {
+		return p, err
+	}
+	var stats change.Stats
+	measured := false
+	measure := func() (provenance.Digest, error) {
+		if !measured {
+			if p.Change, stats, err = at.measure(); err != nil {
+				return p.Change, err
+			}
+			measured = true
+		}
+		return p.Change, nil
+	}
+	declared := h.declared(ctx)
+	if len(declared) == 0 {
+		for _, s := range parts {
+			kept, err := s.fitting(at, measure)
+			if err != nil {
+				return p, err
+			}
+			if kept != "" {
+				p.Values, p.Attestation = s.values, kept
+				h.keepPublic(ctx, &p)
+				return p, nil
+			}
+		}
+	}
+	if _, err := measure(); err != nil {
+		return p, err
+	}
+	err = h.writeAnew(ctx, &p, parts, declared, stats.Added)
+	return p, err
+}
+
+// measure makes the change digest against the first parent.
+func (p *place) measure() (provenance.Digest, change.Stats, error) {
+	var old change.ID
+	if len(p.parentTrees) > 0 {
+		old = p.parentTrees[0]
+	}
+	d, stats, err := change.Compute(p.objects, old, p.tree)
+	if err != nil {
+		err = fmt.Errorf("measure the change: %w", err)
+	}
+	return d, stats, err
+}
+
+// parts are what the message and the commits that go into this one say. The
+// message comes first; its final block and what a squash left in its body are one part
+// each.
+func (h *hook) parts(at *place, b trailer.Buffer, message []byte) ([]said, error) {
+	var parts []said
+	add := func(s said) {
+		if !s.empty() {
+			parts = append(parts, s)
+		}
+	}
+	if at.squash {
+		rest, lifted := b.Lift(message)
+		message = rest
+		defer func() { add(saidIn(lifted)) }()
+	}
+	block, err := b.Read(message)
+	if err != nil {
+		return nil, err
+	}
+	add(saidBy(block))
+	for _, id := range at.replaced {
+		add(saidByCommit(at.objects, id))
+	}
+	if at.squash {
+		// git commit -m after git merge --squash leaves the parts' messages unread.
+		_, lifted := trailer.Buffer{}.Lift([]byte(h.gitFile("SQUASH_MSG")))
+		add(saidIn(lifted))
+	}
+	return parts, nil
+}
+
+func saidIn(lines []trailer.Line) (s said) {
+	for _, l := range lines {
+		switch l.Key {
+		case trailer.KeyProvenance:
+			s.values = append(s.values, l.Value)
+		case trailer.KeyAttestation:
+			s.attestation = append(s.attestation, l.Value)
+		}
+	}
+	return s
+}
+
+// writeAnew fills in lines that stand in for all old ones.
+func (h *hook) writeAnew(ctx context.Context, p *session.Prepared, parts []said, declared []session.Declaration, total int) error {
+	var old []provenance.Provenance
+	for _, s := range parts {
+		records, err := s.records()
+		if err != nil {
+			return err
+		}
+		old = append(old, records)
+	}
+	all := h.joined(total, old, declared)
+	p.Values = all.Values()
+	if _, err := provenance.Parse(p.Values); err != nil {
+		return fmt.Errorf("the records do not go together: %w", err)
+	}
+	for _, d := range declared {
+		p.Declared = append(p.Declared, d.ID)
+	}
+	p.Add = publicLines(all, h.publicStyle(ctx))
+	for _, l := range append(replacedBy(old), p.Add...) {
+		if !slices.Contains(p.Remove, l) {
+			p.Remove = append(p.Remove, l)
+		}
+	}
+	return nil
+}
+
+// keepPublic fills in the public lines of records that are kept, for a message
+// that lost them, as that of `amend -m` did.
+func (h *hook) keepPublic(ctx context.Context, p *session.Prepared) {
+	kept, err := provenance.Parse(p.Values)
+	if err != nil {
+		return
+	}
+	p.Add = publicLines(kept, h.publicStyle(ctx))
+	p.Remove = slices.Clone(p.Add) // so that none stands twice
+}
+
+// put signs what is not signed and writes the lines of p into the message, which
+// may have them all already.
+func (h *hook) put(ctx context.Context, path string, message []byte, p *session.Prepared) error {
+	if p.Buffer.Empty(message) {
+		return nil // git refuses it, and it must stay so
+	}
+	text := message
+	if p.Lift {
+		text, _ = p.Buffer.Lift(message)
+	}
+	block, err := p.Buffer.Read(text)
+	if err != nil {
+		return notRecorded(err)
+	}
+	if stands(p, block) && bytes.Equal(text, message) {
+		return nil
+	}
+	var unsigned error
+	if !p.Unsigned {
+		unsigned = h.sign(ctx, p)
+		p.Unsigned = unsigned != nil
+	}
+	stamped, err := p.Buffer.Stamp(text, p.Remove, lines(p))
+	if err != nil {
+		return notRecorded(err)
+	}
+	if !bytes.Equal(stamped, message) {
+		if err := repo.WriteFileAtomic(path, stamped); err != nil {
+			return fmt.Errorf("nothing recorded: %w", err)
+		}
+	}
+	return unsigned
+}
+
+// lines are the trailers to write, in their order.
+func lines(p *session.Prepared) []trailer.Line {
+	all := slices.Clone(p.Add)
+	for _, v := range p.Values {
+		all = append(all, trailer.Line{Key: trailer.KeyProvenance, Value: v})
+	}
+	if p.Attestation != "" {
+		all = append(all, trailer.Line{Key: trailer.KeyAttestation, Value: p.Attestation})
+	}
+	return all
+}

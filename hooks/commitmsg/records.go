@@ -1,0 +1,205 @@
+package commitmsg
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
+	"github.com/gatekeeper-git/gatekeeper/pkg/session"
+	"github.com/gatekeeper-git/gatekeeper/pkg/trailer"
+)
+
+// said is what a message says in our own lines.
+type said struct {
+	values      []string // of AI-Provenance
+	attestation []string // of AI-Attestation
+}
+
+func (s said) empty() bool { return len(s.values)+len(s.attestation) == 0 }
+
+func saidBy(b trailer.Block) said { return said{b.Provenance, b.Attestation} }
+
+// records reads every value by itself: together they may no longer fit, as those
+// of several commits melted into one do not.
+func (s said) records() (provenance.Provenance, error) {
+	var p provenance.Provenance
+	for _, v := range s.values {
+		if one, err := provenance.Parse([]string{v}); err == nil && one.None != "" {
+			continue // what nobody saw then says nothing of what is committed now
+		}
+		r, err := provenance.ParseRecord(v)
+		if err != nil {
+			return p, fmt.Errorf("an old %s line: %w", trailer.KeyProvenance, err)
+		}
+		p.Records = append(p.Records, r)
+	}
+	return p, nil
+}
+
+// fitting finds the attestation among s that fits the commit at p and was
+// really made for these lines; "" when none does. digest is asked only when the
+// binding is not exact.
+func (s said) fitting(p *place, digest func() (provenance.Digest, error)) (string, error) {
+	if len(s.values) == 0 || len(s.attestation) == 0 {
+		return "", nil
+	}
+	if _, err := provenance.Parse(s.values); err != nil {
+		return "", nil
+	}
+	var claims []attestation.Attestation
+	for _, v := range s.attestation {
+		a, err := attestation.Parse(v)
+		if err == nil && genuine(s.values, a) {
+			claims = append(claims, a)
+		}
+	}
+	for _, a := range claims {
+		if a.Bind == p.bind {
+			return a.String(), nil
+		}
+	}
+	if len(p.parents) != 1 || len(claims) == 0 {
+		return "", nil
+	}
+	d, err := digest()
+	if err != nil {
+		return "", err
+	}
+	for _, a := range claims {
+		if a.Change == d {
+			return a.String(), nil
+		}
+	}
+	return "", nil
+}
+
+// genuine reports whether the signature holds, as far as can be seen without
+// knowing keys: keeping a broken one would leave the commit refused for ever,
+// however often it is amended.
+func genuine(values []string, a attestation.Attestation) bool {
+	if a.Scheme != attestation.SSHSIG {
+		return true
+	}
+	key, err := a.EmbeddedKey()
+	return err == nil && attestation.Verify(values, a, key) == nil
+}
+
+// joined is what the new commit says: the old records, what was declared, and
+// which agents are seen now.
+func (h *hook) joined(total int, old []provenance.Provenance, declared []session.Declaration) provenance.Provenance {
+	var now provenance.Provenance
+	for _, d := range declared {
+		now.Records = append(now.Records, d.Record())
+	}
+	for _, o := range agent.Detect(h.Environ, h.ancestors()) {
+		now.Records = append(now.Records, o.Record())
+	}
+	all := provenance.Union(total, append(slices.Clone(old), now)...)
+	if len(all.Records) == 0 {
+		all.None = provenance.ViaProcess
+	}
+	return all
+}
+
+// declared are the declarations that the commit may use. A rebase, pick or
+// revert moves work that is already there, which is not what was declared.
+func (h *hook) declared(ctx context.Context) []session.Declaration {
+	pending, broken, err := h.state.Pending()
+	for _, b := range broken {
+		h.say("a declaration is lost, declare it again: %v", b)
+	}
+	if err != nil {
+		h.say("declarations are not recorded: %v", err)
+	}
+	if len(pending) == 0 || h.invocation().sequencer() || h.startedBySequencer() {
+		return nil
+	}
+	if used := h.settle(ctx); len(used) > 0 {
+		pending = slices.DeleteFunc(pending, func(d session.Declaration) bool { return slices.Contains(used, d.ID) })
+	}
+	return pending
+}
+
+// startedBySequencer reports whether the `git commit` at work is a step of a
+// rebase, pick or revert, and not typed by somebody.
+func (h *hook) startedBySequencer() bool {
+	above := h.ancestors()
+	for n, p := range above {
+		if p.PID != h.invocation().pid || n+1 >= len(above) || !isGit(above[n+1]) {
+			continue
+		}
+		return parseInvocation(commandLine(above[n+1].PID)).sequencer()
+	}
+	return false
+}
+
+// settle marks the declarations of an earlier commit as used, where no
+// post-commit did: git merge runs none.
+func (h *hook) settle(ctx context.Context) (used []string) {
+	p, ok, err := h.state.Prepared()
+	if !ok || err != nil || len(p.Declared) == 0 || p.Unsigned {
+		return nil
+	}
+	if landed, err := h.landed(ctx, p); err != nil || !landed {
+		return nil
+	}
+	if err := h.state.Use(p.Declared...); err != nil {
+		h.say("%v", err)
+	}
+	return p.Declared
+}
+
+// publicLines are the Assisted-by trailers of records.
+func publicLines(p provenance.Provenance, style string) []trailer.Line {
+	var lines []trailer.Line
+	for _, r := range p.Records {
+		v := r.AssistedBy(style)
+		l := trailer.Line{Key: trailer.KeyAssistedBy, Value: v}
+		if v != "" && !slices.Contains(lines, l) {
+			lines = append(lines, l)
+		}
+	}
+	return lines
+}
+
+// replacedBy are the public lines, of any style, that go when records are
+// written anew.
+func replacedBy(old []provenance.Provenance) []trailer.Line {
+	var lines []trailer.Line
+	for _, p := range old {
+		lines = append(lines, publicLines(p, "assisted-by")...)
+		lines = append(lines, publicLines(p, "kernel")...)
+	}
+	return lines
+}
+
+// publicStyle is gatekeeper.publicTrailer.
+func (h *hook) publicStyle(ctx context.Context) string {
+	switch style := h.setting(ctx, "gatekeeper.publicTrailer"); style {
+	case "":
+		return "assisted-by"
+	case "assisted-by", "kernel", "none":
+		return style
+	default:
+		h.say("gatekeeper.publicTrailer is %q, not assisted-by, kernel or none", style)
+		return "none"
+	}
+}
+
+// saidByCommit reads our lines in a stored commit. One that cannot be read says
+// nothing: it is about to be replaced.
+func saidByCommit(objects change.Objects, id change.ID) said {
+	c, err := readCommit(objects, id)
+	if err != nil {
+		return said{}
+	}
+	b, err := trailer.Read(c.Message)
+	if err != nil {
+		return said{}
+	}
+	return saidBy(b)
+}
