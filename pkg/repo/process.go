@@ -7,18 +7,20 @@ import (
 	"os/exec"
 )
 
-// A process is a running git whose output is read as it comes.
+var errClosed = errors.New("already closed")
+
+// A process is a running git whose output is read as it comes. wait or stop must
+// be called, so that no zombie is left; ctx's end kills it.
 type process struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	cmd    *exec.Cmd
-	out    io.ReadCloser
-	errs   *notes
-	done   bool
+	ctx  context.Context
+	cmd  *exec.Cmd
+	out  io.ReadCloser
+	errs *notes
+	done bool
 }
 
-// start runs cmd, which must have been made with a context that ends when ctx
-// does. The process lasts until wait or stop.
+// start runs cmd, which was made with ctx, with stdin as its input unless cmd
+// already has one.
 func start(ctx context.Context, cmd *exec.Cmd, stdin io.Reader) (*process, error) {
 	p := &process{ctx: ctx, cmd: cmd, errs: &notes{}}
 	out, err := cmd.StdoutPipe()
@@ -26,24 +28,38 @@ func start(ctx context.Context, cmd *exec.Cmd, stdin io.Reader) (*process, error
 		return nil, err
 	}
 	p.out = out
-	cmd.Stdin, cmd.Stderr = stdin, p.errs
+	if stdin != nil {
+		cmd.Stdin = stdin
+	}
+	cmd.Stderr = p.errs
 	if err := cmd.Start(); err != nil {
-		return nil, commandError(cmd, err, p.errs)
+		return nil, p.explain(err)
 	}
 	return p, nil
 }
 
-// wait takes the exit status after all output has been read.
+// wait takes the exit status, after all output has been read.
 func (p *process) wait() error {
 	if p.done {
 		return nil
 	}
 	p.done = true
-	err := commandError(p.cmd, p.cmd.Wait(), p.errs)
+	return p.explain(p.cmd.Wait())
+}
+
+// explain prefers the reason for which the caller gave up over what that did to
+// the child.
+func (p *process) explain(err error) error {
 	if err != nil && p.ctx.Err() != nil {
 		return p.ctx.Err()
 	}
-	return err
+	return commandError(p.cmd, err, p.errs)
+}
+
+// reason is why a process that stopped answering did so, nil if it ended well.
+func (p *process) reason() error {
+	_ = p.out.Close()
+	return p.wait()
 }
 
 // stop ends the process, whatever it was doing.
@@ -56,5 +72,3 @@ func (p *process) stop() {
 	_ = p.out.Close()
 	_ = p.cmd.Wait()
 }
-
-var errClosed = errors.New("already closed")

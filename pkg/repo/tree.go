@@ -111,10 +111,11 @@ func (b *builder) step() error {
 		rest := b.name[f.prefix:]
 		slash := bytes.IndexByte(rest, '/')
 		whole := slash >= 0 && slash == len(rest)-1 // a directory of a sparse index
+		inner := slash >= 0 && !whole
 		switch {
-		case slash == 0 || len(rest) == 0 || whole != (mode == 0o40000) && slash == len(rest)-1:
+		case slash == 0 || len(rest) == 0 || !inner && whole != (mode == 0o40000):
 			return odd("bad path %q", cut(string(b.name)))
-		case slash >= 0 && !whole:
+		case inner:
 			node := b.child(f, rest[:slash])
 			if node >= 0 && b.x.nodes[node].entries >= 0 {
 				n := b.x.nodes[node]

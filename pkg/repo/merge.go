@@ -1,0 +1,77 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+)
+
+// ErrNoMergeTree reports a git that cannot merge without a work tree (before 2.38).
+var ErrNoMergeTree = errors.New("this git has no merge-tree --write-tree")
+
+// MergeTree merges two commits as git does by default and returns the tree. It
+// returns clean = false when that leaves a conflict. Histories without a common
+// ancestor are merged onto nothing.
+//
+// The objects it makes go to a directory that is removed at once, not into the
+// repository or the quarantine of a push: a conflict would leave its markers there.
+func (r *Repo) MergeTree(ctx context.Context, a, b change.ID) (tree change.ID, clean bool, err error) {
+	scratch, err := os.MkdirTemp("", "gatekeeper-merge-")
+	if err != nil {
+		return "", false, fmt.Errorf("merge: %w", err)
+	}
+	defer os.RemoveAll(scratch)
+	cmd := r.Command(ctx, append(asMerge, "merge-tree", "--write-tree", "--no-messages", "--allow-unrelated-histories",
+		a.String(), b.String())...)
+	cmd.Env = append(cmd.Env, "GIT_OBJECT_DIRECTORY="+scratch, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+r.objectPath(),
+		// git 2.41 and later: no .gitattributes but those of the empty tree, so a
+		// push cannot choose how it is merged. Before, a bare repository reads none.
+		"GIT_ATTR_SOURCE="+objectID("tree", nil, r.IDSize).String())
+	out, err := run(cmd, nil)
+	switch code := exitCode(err); {
+	case ctx.Err() != nil:
+		return "", false, ctx.Err()
+	case code == 129: // usage: the option is unknown
+		return "", false, ErrNoMergeTree
+	case err != nil && code != 1:
+		return "", false, fmt.Errorf("merge %s and %s: %w", a, b, err)
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	if tree, parseErr := change.ParseID(line); parseErr == nil {
+		return tree, err == nil, nil
+	}
+	return "", false, fmt.Errorf("merge %s and %s: git answered %q", a, b, cut(line))
+}
+
+// asMerge holds the settings that would make two gits merge differently.
+var asMerge = []string{
+	"-c", "merge.renames=true",
+	"-c", "merge.directoryRenames=conflict",
+	"-c", "merge.renormalize=false",
+	"-c", "merge.renameLimit=7000",
+	"-c", "diff.algorithm=default",
+}
+
+// objectPath lists this repository's object directories as alternates of another.
+func (r *Repo) objectPath() string {
+	dirs := quoteObjectDir(r.objectDir())
+	if more := lookup(r.env, "GIT_ALTERNATE_OBJECT_DIRECTORIES"); more != "" {
+		dirs += string(os.PathListSeparator) + more
+	}
+	return dirs
+}
+
+// quoteObjectDir writes a path as an entry of that list: in C's quotes where it
+// holds the list's own characters.
+func quoteObjectDir(dir string) string {
+	dir = filepath.ToSlash(dir)
+	if !strings.ContainsAny(dir, "\"\\\n"+string(os.PathListSeparator)) && !strings.HasPrefix(dir, "#") {
+		return dir
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(dir) + `"`
+}
