@@ -18,7 +18,8 @@
 //	             has carried it away. Judges nothing
 //	repo         the one door to git. Knows objects, refs and settings, and no
 //	             meaning of any of them
-//	internal     help for tests; nothing that ships imports it
+//	internal     help for tests, the stories, the benchmarks. Nothing that ships
+//	             imports it
 //
 // Imports run one way: cmd, then hooks and install, then gate and session, then
 // repo, agent, trailer, attestation, change, trust and policy, then provenance.

@@ -44,7 +44,7 @@ var tiers = []tier{
 	{"pkg/repo/...", []string{"pkg/provenance", "pkg/change", "pkg/repo/..."}, "the door to git knows no meaning of what passes through"},
 	{"pkg/session", []string{"pkg/provenance", "pkg/change", "pkg/trailer", "pkg/attestation", "pkg/agent", "pkg/repo"}, "the ledger of a clone judges nothing, so it needs neither policy nor trust"},
 	{"pkg/gate", []string{"pkg/provenance", "pkg/change", "pkg/trailer", "pkg/attestation", "pkg/trust", "pkg/policy"}, "the decision must be the same on a server, in CI and in a test, so it sees no repository, record or receipt but through interfaces of its own"},
-	{"hooks/...", []string{"pkg/...", "hooks/..."}, "a hook is a door of its own: it neither installs nor is a command"},
+	{"hooks/...", []string{"pkg/...", "install"}, "each hook is a door of its own, and none is a command"},
 	{"install", []string{"pkg/..."}, "putting things in place must not run what it puts there"},
 	{"cmd/...", []string{"pkg/...", "hooks/...", "install/..."}, "commands are the top, and one command is not a library of another"},
 }
