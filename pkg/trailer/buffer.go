@@ -194,16 +194,16 @@ func checkLines(lines []Line) error {
 	return nil
 }
 
-// block finds the trailer block of a cleaned buffer. '#' starts a comment for
-// all who read the commit without configuration. Where the user chose another
-// character, lines with '#' are content, and git puts trailers below them.
+// block finds the block that new lines join. '#' starts a comment for all who
+// read the commit without configuration; where the user chose another character,
+// lines with '#' are content, and git puts trailers below them.
 func (b Buffer) block(c cleaned) block { return findBlock(c.text, b.comment() == "#") }
 
 // remove takes reserved lines, and those of also, out of the final block, and
 // with the last line of a block the empty line above it.
 func (b Buffer) remove(message []byte, also []Line) []byte {
 	c := b.clean(message)
-	block := b.block(c)
+	block := blockOfLog(c.text)
 	var gone []item
 	emptied := true
 	for _, it := range block.items {
