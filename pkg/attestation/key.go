@@ -33,8 +33,9 @@ const (
 
 // A KeyError reports a key that gatekeeper does not take.
 type KeyError struct {
-	Type   string // as SSH names it
-	Reason string
+	Type    string // as SSH names it
+	Reason  string
+	Damaged bool // not a key at all; else one of a kind, or of a length, that does not count
 }
 
 func (e *KeyError) Error() string { return fmt.Sprintf("%s key: %s", shorten(e.Type), e.Reason) }
@@ -56,7 +57,7 @@ func ParsePublicKey(sshBlob []byte) (PublicKey, error) {
 	w := wire{rest: sshBlob}
 	typ := string(w.string())
 	if w.bad {
-		return PublicKey{}, &KeyError{"ssh", "damaged: the type is missing"}
+		return PublicKey{}, damaged("ssh", "damaged: the type is missing")
 	}
 	key, err := parseKey(typ, &w)
 	if err != nil {
@@ -75,20 +76,20 @@ func ParsePublicKey(sshBlob []byte) (PublicKey, error) {
 // comment that is passed over. Options in front of it, as authorized_keys
 // may have them, are not read.
 func ParseAuthorizedKey(line string) (PublicKey, error) {
-	fields := strings.Fields(line)
+	fields := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \t\r\n", r) })
 	if len(fields) < 2 {
-		return PublicKey{}, &KeyError{"ssh", "not of the form TYPE BASE64 [COMMENT]"}
+		return PublicKey{}, damaged("ssh", "not of the form TYPE BASE64 [COMMENT]")
 	}
 	blob, err := base64.StdEncoding.Strict().DecodeString(fields[1])
 	if err != nil {
-		return PublicKey{}, &KeyError{fields[0], "damaged: not base64"}
+		return PublicKey{}, damaged(fields[0], "damaged: not base64")
 	}
 	key, err := ParsePublicKey(blob)
 	if err != nil {
 		return PublicKey{}, err
 	}
 	if key.typ != fields[0] {
-		return PublicKey{}, &KeyError{fields[0], "damaged: inside it is called " + key.typ}
+		return PublicKey{}, damaged(fields[0], "damaged: inside it is called "+key.typ)
 	}
 	return key, nil
 }
@@ -102,19 +103,19 @@ func NewPublicKey(key crypto.PublicKey) (PublicKey, error) {
 	case *ecdsa.PublicKey:
 		point, err := key.Bytes()
 		if err != nil {
-			return PublicKey{}, &KeyError{"ecdsa", err.Error()}
+			return PublicKey{}, damaged("ecdsa", err.Error())
 		}
 		name := strings.ToLower(strings.ReplaceAll(key.Params().Name, "P-", "nistp"))
 		blob = appendString(appendString(nil, "ecdsa-sha2-"+name), name)
 		blob = appendString(blob, point)
 	case *rsa.PublicKey:
 		if key.N == nil || key.N.Sign() <= 0 {
-			return PublicKey{}, &KeyError{typeRSA, "damaged: no modulus"}
+			return PublicKey{}, damaged(typeRSA, "damaged: no modulus")
 		}
 		blob = appendMpint(appendString(nil, typeRSA), big.NewInt(int64(key.E)).Bytes())
 		blob = appendMpint(blob, key.N.Bytes())
 	default:
-		return PublicKey{}, &KeyError{fmt.Sprintf("%T", key), supported}
+		return PublicKey{}, &KeyError{Type: fmt.Sprintf("%T", key), Reason: supported}
 	}
 	return ParsePublicKey(blob)
 }
@@ -155,7 +156,7 @@ func parseKey(typ string, w *wire) (crypto.PublicKey, error) {
 	case typ == typeRSA:
 		return parseRSA(w)
 	}
-	return nil, &KeyError{typ, whyNot(typ)}
+	return nil, &KeyError{Type: typ, Reason: whyNot(typ)}
 }
 
 // whyNot says what to do instead of using a key of another type.
@@ -176,25 +177,25 @@ func whyNot(typ string) string {
 func parseEd25519(w *wire) (crypto.PublicKey, error) {
 	key := w.string()
 	if !w.done() || len(key) != ed25519.PublicKeySize {
-		return nil, damaged(typeEd25519)
+		return nil, damaged(typeEd25519, notShortest)
 	}
 	if reason := badPoint(key); reason != "" {
-		return nil, &KeyError{typeEd25519, reason}
+		return nil, damaged(typeEd25519, reason)
 	}
 	return ed25519.PublicKey(bytes.Clone(key)), nil
 }
 
 func parseECDSA(typ, name string, curve elliptic.Curve, w *wire) (crypto.PublicKey, error) {
 	if string(w.string()) != name {
-		return nil, &KeyError{typ, "damaged: the curve does not fit the type"}
+		return nil, damaged(typ, "damaged: the curve does not fit the type")
 	}
 	point := w.string()
 	if !w.done() {
-		return nil, damaged(typ)
+		return nil, damaged(typ, notShortest)
 	}
 	key, err := ecdsa.ParseUncompressedPublicKey(curve, point)
 	if err != nil {
-		return nil, &KeyError{typ, "not an uncompressed point of the curve"}
+		return nil, damaged(typ, "not an uncompressed point of the curve")
 	}
 	return key, nil
 }
@@ -202,22 +203,24 @@ func parseECDSA(typ, name string, curve elliptic.Curve, w *wire) (crypto.PublicK
 func parseRSA(w *wire) (crypto.PublicKey, error) {
 	e, n := w.positive(), w.positive()
 	if !w.done() {
-		return nil, damaged(typeRSA)
+		return nil, damaged(typeRSA, notShortest)
 	}
 	modulus, exponent := new(big.Int).SetBytes(n), new(big.Int).SetBytes(e)
 	switch bits := modulus.BitLen(); {
 	case bits < minRSA:
-		return nil, &KeyError{typeRSA, fmt.Sprintf("%d bits are too few, %d is the least", bits, minRSA)}
+		return nil, &KeyError{Type: typeRSA, Reason: fmt.Sprintf("%d bits are too few, %d is the least", bits, minRSA)}
 	case bits > maxRSA:
-		return nil, &KeyError{typeRSA, fmt.Sprintf("%d bits are too many, %d is the most", bits, maxRSA)}
+		return nil, &KeyError{Type: typeRSA, Reason: fmt.Sprintf("%d bits are too many, %d is the most", bits, maxRSA)}
 	case modulus.Bit(0) == 0:
-		return nil, &KeyError{typeRSA, "the modulus is even"}
+		return nil, damaged(typeRSA, "the modulus is even")
 	case exponent.BitLen() > 31 || exponent.Bit(0) == 0 || exponent.Cmp(big.NewInt(3)) < 0:
-		return nil, &KeyError{typeRSA, "the exponent is not an odd number from 3 to 2147483647"}
+		return nil, damaged(typeRSA, "the exponent is not an odd number from 3 to 2147483647")
 	}
 	return &rsa.PublicKey{N: modulus, E: int(exponent.Int64())}, nil
 }
 
-func damaged(typ string) error {
-	return &KeyError{typ, "damaged: bytes are missing, left over, or not in the shortest form"}
+const notShortest = "damaged: bytes are missing, left over, or not in the shortest form"
+
+func damaged(typ, reason string) error {
+	return &KeyError{Type: typ, Reason: reason, Damaged: true}
 }

@@ -244,7 +244,7 @@ func NewSigner(key crypto.Signer) (Signer, error) {
 // long for a trailer.
 func FitsSSHSIG(key PublicKey) error {
 	if rsaKey, ok := key.key.(*rsa.PublicKey); ok && rsaKey.N.BitLen() > maxSSHRSA {
-		return &KeyError{typeRSA, fmt.Sprintf("signatures of %d bits do not fit into a trailer, %d is the most",
+		return &KeyError{Type: typeRSA, Reason: fmt.Sprintf("signatures of %d bits do not fit into a trailer, %d is the most",
 			rsaKey.N.BitLen(), maxSSHRSA)}
 	}
 	return nil
