@@ -286,10 +286,9 @@ func TestOpenRefuses(t *testing.T) {
 	h.key("short", "rsa", "2048", "")
 	h.key("locked", "rsa", "2048", "secret")
 	h.key("p521", "ecdsa", "521", "")
-	h.key("dsa", "dsa", "1024", "")
 	public := h.key("key", "ed25519", "256", "")
 	other := h.key("other", "ed25519", "256", "")
-	for name, data := range map[string]string{"fido.pub": securityKey, "text": "hello\n", "mixed": h.read("other"), "mixed.pub": public,
+	for name, data := range map[string]string{"fido.pub": securityKey, "dsa.pub": "ssh-dss AAAAB3NzaC1kc3M= old", "text": "hello\n", "mixed": h.read("other"), "mixed.pub": public,
 		"alone.pub": public, "damaged": "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"} {
 		if err := os.WriteFile(filepath.Join(h.dir, name), []byte(data), 0o600); err != nil {
 			t.Fatal(err)
@@ -304,7 +303,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"a short RSA key", "short", []string{"2048 bits are too few", "3072"}},
 		{"a short RSA key, before its passphrase is asked for", "locked", []string{"2048 bits are too few"}},
 		{"P-521", "p521", []string{"P-521", "P-256"}},
-		{"DSA", "dsa", []string{"DSA", "ssh-ed25519"}},
+		{"DSA", "dsa.pub", []string{"DSA", "ssh-ed25519"}},
 		{"a security key", "fido.pub", []string{"FIDO", "ssh-ed25519"}},
 		{"a security key, literally", "key::" + securityKey, []string{"FIDO"}},
 		{"a security key, as git also writes it", securityKey, []string{"FIDO"}},
