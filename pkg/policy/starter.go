@@ -1,10 +1,51 @@
 package policy
 
-// Starter is a commented policy to begin with, in the given mode.
-func Starter(mode Mode) []byte { return nil }
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+)
 
-// SignerTOML is the [[signer]] block that an admin pastes into a policy.
-func SignerTOML(principal, class, publicKey string) string { return "" }
+//go:embed starter.toml
+var starter string
 
-// AllowedSignersLine is the same trust as a line of OpenSSH's allowed_signers.
-func AllowedSignersLine(principal, publicKey string) string { return "" }
+// Starter is a commented policy to begin with. In mode Warn it refuses nothing
+// and shows what would be; no model and no signer is listed yet.
+func Starter(mode Mode) []byte {
+	return []byte(strings.Replace(starter, `"warn"  `, fmt.Sprintf("%-8q", string(mode)), 1))
+}
+
+// SignerTOML is the [[signer]] block that an admin pastes at the end of a policy.
+// publicKey is an authorized_keys line.
+func SignerTOML(principal, class, publicKey string) string {
+	return fmt.Sprintf("[[signer]]\nprincipal = %s\nclass     = %s\nkey       = %s\n",
+		tomlString(principal), tomlString(class), tomlString(strings.TrimSpace(publicKey)))
+}
+
+// AllowedSignersLine is the same trust as a line of OpenSSH's allowed_signers,
+// where every signer is a developer. publicKey is an authorized_keys line.
+func AllowedSignersLine(principal, publicKey string) string {
+	if strings.ContainsAny(principal, " \t\"#") {
+		principal = `"` + strings.ReplaceAll(principal, `"`, `\"`) + `"`
+	}
+	return fmt.Sprintf("%s namespaces=\"gatekeeper\" %s\n", principal, strings.TrimSpace(publicKey))
+}
+
+// tomlString writes s as a basic string (toml.io/en/v1.0.0#string).
+func tomlString(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r < 0x20 || r == 0x7f:
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
