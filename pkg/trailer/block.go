@@ -72,7 +72,7 @@ func blockOfLog(message []byte) block {
 }
 
 // blockOfInterpretTrailers is the block that `git interpret-trailers` sees in
-// the first n bytes: it ends the last line if need be.
+// the first n bytes. Newer versions end the last line first.
 func blockOfInterpretTrailers(message []byte, n int) block {
 	text := untilNUL(message[:n])
 	if len(text) > 0 && text[len(text)-1] != '\n' {

@@ -148,7 +148,7 @@ func (b Buffer) Stamp(message []byte, remove, add []Line) ([]byte, error) {
 	if _, err := b.Read(message); isAmbiguous(err) {
 		return nil, err
 	}
-	stamped := b.insert(b.remove(message, remove), add)
+	stamped := b.replace(message, remove, add)
 	block, err := b.Read(stamped)
 	if err != nil {
 		return nil, err
@@ -199,38 +199,64 @@ func checkLines(lines []Line) error {
 // lines with '#' are content, and git puts trailers below them.
 func (b Buffer) block(c cleaned) block { return findBlock(c.text, b.comment() == "#") }
 
-// remove takes reserved lines, and those of also, out of the final block, and
-// with the last line of a block the empty line above it.
-func (b Buffer) remove(message []byte, also []Line) []byte {
+// replace takes reserved lines, and those of remove, out of the final block and
+// puts add at its end. Where the old lines end the block already, the new ones
+// take their place, so that nothing around them has to be guessed again.
+func (b Buffer) replace(message []byte, remove, add []Line) []byte {
 	c := b.clean(message)
-	block := blockOfLog(c.text)
-	var gone []item
-	emptied := true
-	for _, it := range block.items {
-		if it.trailer && (it.line.Reserved() || slices.Contains(also, it.line)) {
-			gone = append(gone, it)
-		} else if !isBlank(c.text[it.start:it.end]) {
-			emptied = false
-		}
+	old, last, alone := oldLines(c, remove)
+	if len(old) == 0 {
+		return b.insert(message, add)
 	}
-	if len(gone) == 0 {
-		return message
-	}
+	first := old[0]
 	var out []byte
 	done := 0
-	for _, it := range gone {
-		for _, l := range c.lines[c.index(it.start):c.index(it.end)] {
-			if isBlank(l.text) {
-				continue
+	for _, l := range old {
+		out = append(out, message[done:l.start]...)
+		if done == 0 && last {
+			out = appendLines(out, add)
+		}
+		if done == 0 && alone && len(add) == 0 && c.blankAfter(old[len(old)-1]) && bytes.HasSuffix(message[:first.start], []byte("\n\n")) {
+			out = out[:len(out)-1]
+		}
+		done = l.end
+	}
+	out = append(out, message[done:]...)
+	if last {
+		return out
+	}
+	return b.insert(out, add)
+}
+
+// oldLines are the lines of c that belong to reserved trailers of the final
+// block, or to trailers that equal one of remove. last reports that no other
+// line of the block follows them or stands between them, alone that there is none.
+func oldLines(c cleaned, remove []Line) (old []kept, last, alone bool) {
+	last, alone = true, true
+	for _, it := range blockOfLog(c.text).items {
+		switch {
+		case it.trailer && (it.line.Reserved() || slices.Contains(remove, it.line)):
+			for _, l := range c.lines[c.index(it.start):c.index(it.end)] {
+				if !isBlank(l.text) {
+					old = append(old, l)
+				}
 			}
-			out = append(out, message[done:l.start]...)
-			if emptied && done == 0 && bytes.HasSuffix(out, []byte("\n\n")) {
-				out = out[:len(out)-1]
-			}
-			done = l.end
+		case !isBlank(c.text[it.start:it.end]):
+			alone = false
+			last = last && len(old) == 0
 		}
 	}
-	return append(out, message[done:]...)
+	return old, last, alone
+}
+
+// blankAfter reports whether nothing, or a blank line, comes after l.
+func (c cleaned) blankAfter(l kept) bool {
+	for _, next := range c.lines {
+		if next.start >= l.end {
+			return isBlank(next.text)
+		}
+	}
+	return true
 }
 
 // insert puts lines at the end of the final block, or in a new one.
@@ -251,10 +277,14 @@ func (b Buffer) insert(message []byte, lines []Line) []byte {
 	if !joins && !isBlank(above.text) {
 		out = append(out, '\n')
 	}
+	return append(appendLines(out, lines), message[above.end:]...)
+}
+
+func appendLines(out []byte, lines []Line) []byte {
 	for _, l := range lines {
 		out = append(append(out, l.String()...), '\n')
 	}
-	return append(out, message[above.end:]...)
+	return out
 }
 
 // place is the number of lines of c that come before the trailers, and whether

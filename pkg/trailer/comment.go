@@ -15,9 +15,8 @@ const commentChars = "#;@!$%^&|:"
 // these: from the scissors line, or from the comment at the end of the buffer.
 // Without either, no line is a comment.
 //
-// A user who writes comments of his own in the editor cannot be told from
-// content by the algorithm alone; the comment at the end, which git breaks with
-// bare comment characters, decides then.
+// That comment holds lines of words and bare comment characters. It decides also
+// when lines were written in the editor that start with the same character.
 func Comment(commentChar string, message []byte) string {
 	switch commentChar {
 	case "":
@@ -55,17 +54,20 @@ func trailingComment(message []byte) (char string, ok bool) {
 	if strings.IndexByte(commentChars, first) < 0 {
 		return "", false
 	}
-	char = string(first)
-	start, bare := len(text), false
-	for start > 0 {
-		s := lineStart(text, start-1)
-		if text[s] != first {
+	bare, words := false, false
+	for end := len(text); end > 0; {
+		start := lineStart(text, end-1)
+		if text[start] != first {
 			break
 		}
-		bare = bare || len(bytes.TrimRight(text[s:start], space)) == 1
-		start = s
+		if len(bytes.TrimRight(text[start:end], space)) == 1 {
+			bare = true
+		} else {
+			words = true
+		}
+		end = start
 	}
-	return char, bare || freeComment(text[:start]) == char
+	return string(first), bare && words
 }
 
 // freeComment is the first character that starts no line of text. git gives up
