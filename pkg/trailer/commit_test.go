@@ -113,7 +113,7 @@ func TestStampAgreesWithInterpretTrailers(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for done := 0; done < 150; {
 		b, message := randomBuffer(r)
-		if !comparable(b, message) {
+		if !sameQuestion(b, message) {
 			continue
 		}
 		stamped := checkStamp(t, b, message)
@@ -132,12 +132,12 @@ func TestStampAgreesWithInterpretTrailers(t *testing.T) {
 	}
 }
 
-// comparable leaves out what git's writer cannot know: that its cleanup will
+// sameQuestion leaves out what git's writer cannot know: that its cleanup will
 // change the lines (white space, comments that go or stay), and that a subject
 // may start with '#'. It also rewrites "A : b" and folded trailers, drops
 // comments inside the block, and puts trailers (2.39) right below a last line
 // without newline.
-func comparable(b trailer.Buffer, message []byte) bool {
+func sameQuestion(b trailer.Buffer, message []byte) bool {
 	if b.Comment != "#" || b.Cut || b.Strip && bytes.Contains(message, []byte(cut)) {
 		return false
 	}

@@ -265,7 +265,7 @@ func FuzzStamp(f *testing.F) {
 	f.Add("", false, false, true, []byte("s\n\n#12"))
 	f.Fuzz(func(t *testing.T, comment string, strip, cut, verbatim bool, message []byte) {
 		if strings.ContainsAny(comment, "\n\x00") || bytes.Contains(bytes.ToLower(message), []byte("ai-")) || bytes.Contains(message, []byte("Assisted-by: a:c")) {
-			t.Skip("not the question here")
+			return
 		}
 		checkStamp(t, trailer.Buffer{Comment: comment, Strip: strip && !verbatim, Cut: cut, Verbatim: verbatim}, message)
 	})

@@ -102,7 +102,10 @@ type MalformedError struct {
 func (e *MalformedError) Error() string { return place(e.Line, e.Text) + e.Reason }
 
 func place(line int, text string) string {
-	if line == 0 {
+	switch {
+	case line == 0 && text == "":
+		return ""
+	case line == 0:
 		return fmt.Sprintf("%q: ", text)
 	}
 	return fmt.Sprintf("line %d: %q: ", line, text)
