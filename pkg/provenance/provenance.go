@@ -33,6 +33,9 @@ func ParseDigest(s string) (Digest, error) {
 	if _, err := base64.RawURLEncoding.Strict().Decode(d[:], []byte(s)); err != nil {
 		return Digest{}, fmt.Errorf("digest %q: %w", s, err)
 	}
+	if d.String() != s { // the decoder passes over line ends
+		return Digest{}, fmt.Errorf("digest %q: want 43 characters of unpadded base64url", s)
+	}
 	return d, nil
 }
 
