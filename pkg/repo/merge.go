@@ -2,21 +2,19 @@ package repo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 )
 
-// ErrNoMergeTree reports a git that cannot merge without a work tree (before 2.38).
-var ErrNoMergeTree = errors.New("this git has no merge-tree --write-tree")
-
 // MergeTree merges two commits as git does by default and returns the tree. It
 // returns clean = false when that leaves a conflict. Histories without a common
-// ancestor are merged onto nothing.
+// ancestor are merged onto nothing. The error is change.ErrNoMergeTree with a git
+// before 2.38.
 //
 // The objects it makes go to a directory that is removed at once, not into the
 // repository or the quarantine of a push: a conflict would leave its markers there.
@@ -26,7 +24,7 @@ func (r *Repo) MergeTree(ctx context.Context, a, b change.ID) (tree change.ID, c
 		return "", false, fmt.Errorf("merge: %w", err)
 	}
 	defer os.RemoveAll(scratch)
-	cmd := r.Command(ctx, append(asMerge, "merge-tree", "--write-tree", "--no-messages", "--allow-unrelated-histories",
+	cmd := r.Command(ctx, append(slices.Clone(asMerge), "merge-tree", "--write-tree", "--no-messages", "--allow-unrelated-histories",
 		a.String(), b.String())...)
 	cmd.Env = append(cmd.Env, "GIT_OBJECT_DIRECTORY="+scratch, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+r.objectPath(),
 		// git 2.41 and later: no .gitattributes but those of the empty tree, so a
@@ -37,7 +35,7 @@ func (r *Repo) MergeTree(ctx context.Context, a, b change.ID) (tree change.ID, c
 	case ctx.Err() != nil:
 		return "", false, ctx.Err()
 	case code == 129: // usage: the option is unknown
-		return "", false, ErrNoMergeTree
+		return "", false, change.ErrNoMergeTree
 	case err != nil && code != 1:
 		return "", false, fmt.Errorf("merge %s and %s: %w", a, b, err)
 	}

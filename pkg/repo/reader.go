@@ -11,15 +11,17 @@ import (
 // `git cat-file`, started with the first. Several goroutines may ask at once.
 type Reader struct {
 	*Repo
-	ctx   context.Context
 	mu    sync.Mutex
 	batch *Batch
+	kill  context.CancelFunc
 }
 
-// Reader returns a Reader that works until Close or until ctx is done.
-func (r *Repo) Reader(ctx context.Context) *Reader { return &Reader{Repo: r, ctx: ctx} }
+// Reader returns a Reader that works until Close.
+func (r *Repo) Reader() *Reader { return &Reader{Repo: r} }
 
-// ask runs a question alone, and starts the child for the first one.
+// ask runs a question alone, and starts the child where there is none. Whoever
+// gives up while being answered takes the child down; the next question has a new
+// one.
 func (r *Reader) ask(ctx context.Context, question func(*Batch) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -27,13 +29,39 @@ func (r *Reader) ask(ctx context.Context, question func(*Batch) error) error {
 		return err
 	}
 	if r.batch == nil {
-		b, err := r.Repo.Batch(r.ctx)
+		own, kill := context.WithCancel(context.WithoutCancel(ctx))
+		b, err := r.Repo.Batch(own)
 		if err != nil {
+			kill()
 			return err
 		}
-		r.batch = b
+		r.batch, r.kill = b, kill
 	}
-	return question(r.batch)
+	settled := context.AfterFunc(ctx, r.kill)
+	err := question(r.batch)
+	if !settled() {
+		r.end()
+		return ctx.Err()
+	}
+	return err
+}
+
+func (r *Reader) end() {
+	if r.batch != nil {
+		_ = r.batch.Close()
+		r.kill()
+		r.batch = nil
+	}
+}
+
+// Contents opens a reader of trees and blobs with a child of its own, for one
+// goroutine.
+func (r *Reader) Contents(ctx context.Context) (change.ObjectReader, error) {
+	b, err := r.Repo.Batch(ctx)
+	if err != nil {
+		return nil, err // not a nil *Batch in an interface
+	}
+	return b, nil
 }
 
 // Peel follows annotated tags from id. It returns the commit at their end, or the
@@ -72,12 +100,10 @@ func (r *Reader) Missing(ctx context.Context, ids []change.ID) (missing []change
 	return missing, err
 }
 
-// Close ends the child.
+// Close ends the child. A question after it starts another.
 func (r *Reader) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.batch == nil {
-		return nil
-	}
-	return r.batch.Close()
+	r.end()
+	return nil
 }
