@@ -1,0 +1,382 @@
+package gate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
+	"github.com/gatekeeper-git/gatekeeper/pkg/trailer"
+	"github.com/gatekeeper-git/gatekeeper/pkg/trust"
+)
+
+// A judge looks at one commit after the other, for one ref. One goroutine uses it.
+type judge struct {
+	gate    *Gate
+	rule    policy.Rule
+	ref     string
+	names   []string // of the ref: its own, and its target's when it is symbolic
+	budget  *budget
+	objects change.ObjectReader // opened when the first change digest asks for it
+}
+
+func (j *judge) close() {
+	if j.objects != nil {
+		j.objects.Close()
+	}
+}
+
+// commit gives the verdict on one commit. The error is for what could not be
+// checked; whatever is wrong with the commit itself is a finding.
+func (j *judge) commit(ctx context.Context, job *job) (CommitVerdict, error) {
+	v := CommitVerdict{ID: job.id.String(), Ref: j.ref, Evidence: Unknown,
+		Signers: []SignerView{}, Records: []RecordView{}, Findings: []Finding{}}
+	if job.fault != nil {
+		return j.settle(v, *job.fault), nil
+	}
+	v.Subject = subject(job.commit.Message)
+	said, fault := read(job.commit)
+	if fault != nil {
+		return j.settle(v, *fault), nil
+	}
+	v.Records, v.None = viewRecords(said.provenance.Records), string(said.provenance.None)
+	claims, err := j.examine(ctx, job, said)
+	if err != nil {
+		return v, err
+	}
+	v.Evidence, v.Binding, v.Signers = weigh(said, claims)
+	if v.Evidence != Attested && v.Evidence != NoneObserved {
+		exempt, err := j.replay(ctx, job)
+		if err != nil {
+			return v, err
+		}
+		if exempt {
+			v.Verdict = Exempt
+			return v, nil
+		}
+	}
+	return j.settle(v, j.findings(said, claims, v.Evidence)...), nil
+}
+
+// close1 adds findings to a commit's verdict and settles it by the mode of the ref.
+func (j *judge) settle(v CommitVerdict, findings ...Finding) CommitVerdict {
+	v.Findings = append(v.Findings, findings...)
+	switch {
+	case len(v.Findings) == 0:
+		v.Verdict = Accepted
+	case j.rule.Mode == policy.Warn:
+		v.Verdict = Warned
+	default:
+		v.Verdict = Refused
+	}
+	return v
+}
+
+// said is what a commit's message says, in exact form and nothing yet believed.
+type said struct {
+	values       []string // of AI-Provenance, as written
+	provenance   provenance.Provenance
+	attestations []attestation.Attestation
+}
+
+func (s said) silent() bool { return len(s.values) == 0 }
+
+// read takes the reserved trailers out of a commit. Whatever two readers could
+// see differently is a finding.
+func read(c change.Commit) (said, *Finding) {
+	block, err := trailer.Read(c.Message)
+	if err != nil {
+		return said{}, trailerFault(err)
+	}
+	s := said{values: block.Provenance}
+	if len(block.Provenance)+len(block.Attestation) == 0 {
+		return s, nil
+	}
+	if !utf8Encoding(c.Encoding) {
+		return said{}, &Finding{CommitMalformed, "provenance in a message encoded as " + Plain(c.Encoding),
+			"commit with i18n.commitEncoding=UTF-8"}
+	}
+	if s.provenance, err = provenance.Parse(block.Provenance); err != nil {
+		return said{}, malformed(err)
+	}
+	signers := map[string]bool{}
+	for _, value := range block.Attestation {
+		a, err := attestation.Parse(value)
+		if err != nil {
+			return said{}, malformed(err)
+		}
+		if signers[a.Key] {
+			return said{}, malformed(fmt.Errorf("two attestations of the key %s", a.Key))
+		}
+		signers[a.Key] = true
+		s.attestations = append(s.attestations, a)
+	}
+	if s.silent() {
+		return said{}, malformed(errors.New("an attestation without provenance"))
+	}
+	return s, nil
+}
+
+func utf8Encoding(name string) bool {
+	return name == "" || strings.EqualFold(name, "UTF-8") || strings.EqualFold(name, "UTF8")
+}
+
+const restamp = "let the hooks stamp it again: git commit --amend --no-edit"
+
+func trailerFault(err error) *Finding {
+	var ambiguous *trailer.AmbiguousError
+	if errors.As(err, &ambiguous) {
+		return &Finding{TrailerAmbiguous, Plain(err.Error()),
+			"take that line out of the message: git commit --amend"}
+	}
+	return malformed(err)
+}
+
+func malformed(err error) *Finding { return &Finding{TrailerMalformed, Plain(err.Error()), restamp} }
+
+// A claim is one attestation after it was held against the commit: either it
+// stands, with those who speak through it, or problem says why not.
+type claim struct {
+	attestation attestation.Attestation
+	signers     []trust.Signer
+	binding     Binding
+	problem     *Finding
+	forged      bool // the signature itself is wrong
+}
+
+func (c claim) stands() bool { return c.problem == nil }
+
+// examine holds each attestation against the commit: signature first, since it is
+// cheap, then trust and time, and the content of files only when all else holds.
+func (j *judge) examine(ctx context.Context, job *job, s said) ([]claim, error) {
+	var claims []claim
+	for _, a := range s.attestations {
+		c, err := j.examineOne(ctx, job, s, a)
+		if err != nil {
+			return nil, err
+		}
+		claims = append(claims, c)
+	}
+	return claims, nil
+}
+
+func (j *judge) examineOne(ctx context.Context, job *job, s said, a attestation.Attestation) (claim, error) {
+	c := claim{attestation: a}
+	known := j.gate.Policy.Signers().Find(a.Key)
+	if f := signature(a, s.values, known); f != nil {
+		c.problem, c.forged = f, true
+		return c, nil
+	}
+	if c.signers, c.problem = j.trusted(a, known); c.problem != nil {
+		return c, nil
+	}
+	if a.Time.After(j.gate.Now.Add(j.rule.Skew)) {
+		c.problem = &Finding{TimeSkew, fmt.Sprintf("signed at %s, which the server's clock has not reached", stamp(a.Time)),
+			"set the clock of the machine that signed, then " + restamp}
+		return c, nil
+	}
+	binding, f, err := j.bind(ctx, job, a)
+	c.binding, c.problem = binding, f
+	return c, err
+}
+
+// signature checks a with the key of a known signer or, to tell a forgery from a
+// stranger, with the key that the signature brings along.
+func signature(a attestation.Attestation, values []string, known []trust.Signer) *Finding {
+	var key attestation.PublicKey
+	if len(known) > 0 {
+		key = known[0].Key
+	} else {
+		if a.Scheme != attestation.SSHSIG {
+			return nil
+		}
+		embedded, err := a.EmbeddedKey()
+		if err != nil {
+			return &Finding{AttestationInvalid, Plain(err.Error()), restamp}
+		}
+		key = embedded
+	}
+	if err := attestation.Verify(values, a, key); err != nil {
+		return &Finding{AttestationInvalid, Plain(err.Error()), restamp}
+	}
+	return nil
+}
+
+// trusted returns those signers whose word counts now.
+func (j *judge) trusted(a attestation.Attestation, known []trust.Signer) ([]trust.Signer, *Finding) {
+	if j.gate.FormOnly {
+		return known, nil
+	}
+	if len(known) == 0 {
+		return nil, &Finding{SignerUnknown, "no signer in the policy has the key " + a.Key,
+			"an admin adds the line that `gatekeeper key show` prints"}
+	}
+	var valid []trust.Signer
+	var why error
+	rule := SignerNotAllowed
+	for _, s := range known {
+		err := s.Valid(j.gate.Now)
+		var revoked *trust.Revoked
+		switch {
+		case err == nil:
+			valid = append(valid, s)
+		case errors.As(err, &revoked):
+			rule, why = SignerRevoked, err
+		case why == nil:
+			why = err
+		}
+	}
+	// A key that one entry calls compromised is compromised for all of them.
+	if len(valid) > 0 && rule != SignerRevoked {
+		return valid, nil
+	}
+	return nil, &Finding{rule, Plain(why.Error()), "sign with a key that is valid now: gatekeeper key new"}
+}
+
+// bind finds the strongest binding of a to the commit.
+func (j *judge) bind(ctx context.Context, job *job, a attestation.Attestation) (Binding, *Finding, error) {
+	if change.Bind(job.parents, job.commit.Tree) == a.Bind {
+		return Exact, nil, nil
+	}
+	if len(job.parents) != 1 {
+		return "", stale("it was signed for other content, or on other parents"), nil
+	}
+	if j.rule.Binding == policy.Exact {
+		return "", stale("it was signed on another parent, and this ref asks for exact binding"), nil
+	}
+	digest, err := j.digest(ctx, job)
+	var broken *change.MalformedError
+	switch {
+	case errors.Is(err, errBudget):
+		return "", &Finding{PushTooLarge, "checking it would read more than limits.read allows",
+			"push in smaller steps, or ask an admin to raise limits.read"}, nil
+	case errors.As(err, &broken):
+		return "", &Finding{CommitMalformed, Plain(err.Error()), "make the commit again with git itself"}, nil
+	case err != nil:
+		return "", nil, err
+	case digest != a.Change:
+		return "", stale("it was signed for another change"), nil
+	}
+	return Change, nil, nil
+}
+
+func stale(why string) *Finding { return &Finding{AttestationStale, why, restamp} }
+
+// digest is the change digest of a commit with one parent, worked out once.
+func (j *judge) digest(ctx context.Context, job *job) (provenance.Digest, error) {
+	if job.change != nil {
+		return *job.change, nil
+	}
+	if j.objects == nil {
+		o, err := j.gate.Source.Contents(ctx)
+		if err != nil {
+			return provenance.Digest{}, err
+		}
+		j.objects = o
+	}
+	digest, _, err := change.Compute(metered{j.objects, j.budget}, job.parents[0], job.commit.Tree)
+	if err == nil {
+		job.change = &digest
+	}
+	return digest, err
+}
+
+// errBudget reports that a push made the gate read all that the policy allows.
+var errBudget = errors.New("limits.read is used up")
+
+// metered counts the bytes of files read against the budget of the push.
+type metered struct {
+	objects change.Objects
+	budget  *budget
+}
+
+func (m metered) Open(id change.ID) (change.Object, error) {
+	o, err := m.objects.Open(id)
+	if err != nil {
+		return o, err
+	}
+	if m.budget.read.Add(o.Size) > m.budget.limits.Read {
+		o.Close()
+		return change.Object{}, errBudget
+	}
+	return o, nil
+}
+
+// replay reports whether the commit is a merge that brings nothing of its own.
+func (j *judge) replay(ctx context.Context, job *job) (bool, error) {
+	if len(job.commit.Parents) != 2 {
+		return false, nil
+	}
+	tree, clean, err := j.gate.Source.MergeTree(ctx, job.commit.Parents[0], job.commit.Parents[1])
+	if errors.Is(err, change.ErrNoMergeTree) {
+		return false, nil
+	}
+	return clean && tree == job.commit.Tree, err
+}
+
+// weigh sums up the claims that stand.
+func weigh(s said, claims []claim) (Evidence, *Binding, []SignerView) {
+	signers := []SignerView{}
+	if s.silent() {
+		return Unknown, nil, signers
+	}
+	best := Declared
+	var binding *Binding
+	for _, c := range claims {
+		if !c.stands() {
+			continue
+		}
+		best = Attested
+		if s.provenance.None != "" {
+			best = NoneObserved
+		}
+		if binding == nil || c.binding == Exact {
+			binding = &c.binding
+		}
+		if len(c.signers) == 0 { // only form was asked for, so the key may be anybody's
+			signers = append(signers, SignerView{provenance.Unknown, provenance.Unknown, c.attestation.Key, stamp(c.attestation.Time)})
+		}
+		for _, signer := range c.signers {
+			signers = append(signers, SignerView{signer.Principal, signer.Class.String(), c.attestation.Key, stamp(c.attestation.Time)})
+		}
+	}
+	return best, binding, signers
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// subject is the first line of a message, fit to be shown.
+func subject(message []byte) string {
+	message = bytes.TrimLeft(message, "\n")
+	line, _, _ := bytes.Cut(message[:min(len(message), 4*MaxShown)], []byte("\n"))
+	return Plain(string(line))
+}
+
+func viewRecords(records []provenance.Record) []RecordView {
+	views := []RecordView{}
+	for _, r := range records {
+		v := RecordView{Tool: known(r.Tool.Name), Version: known(r.Tool.Version), Model: r.Model.ID(),
+			Via: string(r.Via), Session: known(r.Session), MCP: r.MCP, Lines: &LinesView{Added: r.Lines.Total}}
+		if r.Lines.Known {
+			v.Lines.AI = &r.Lines.AI
+		}
+		if v.MCP == nil {
+			v.MCP = []string{}
+		}
+		views = append(views, v)
+	}
+	return views
+}
+
+func known(s string) string {
+	if s == "" {
+		return provenance.Unknown
+	}
+	return s
+}

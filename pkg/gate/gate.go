@@ -1,0 +1,214 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
+)
+
+// Source is the repository as the gate needs it. Its methods are called from
+// several goroutines at once.
+type Source interface {
+	// Commits yields each commit reachable from include and not from exclude,
+	// parents before children. The content of a commit above limit bytes is
+	// passed over and marked TooLarge.
+	Commits(ctx context.Context, include, exclude []change.ID, limit int64) iter.Seq2[change.RawCommit, error]
+	// Peel follows annotated tags from id. It returns the commit at their end, or
+	// the type of what stands there instead.
+	Peel(ctx context.Context, id change.ID) (commit change.ID, objectType string, err error)
+	// TreeOf returns the tree of a commit.
+	TreeOf(ctx context.Context, commit change.ID) (change.ID, error)
+	// MergeTree merges two commits as git does and returns the tree, or clean =
+	// false when it cannot without help; change.ErrNoMergeTree says that this git cannot.
+	MergeTree(ctx context.Context, a, b change.ID) (tree change.ID, clean bool, err error)
+	// Contents opens a reader of trees and blobs, for one goroutine.
+	Contents(ctx context.Context) (change.ObjectReader, error)
+	// Symref returns the ref that ref points at, or "" when it is an ordinary one.
+	Symref(ctx context.Context, ref string) (string, error)
+}
+
+// Update is one ref of a push. A zero Old creates the ref, a zero New deletes it.
+type Update struct {
+	Ref      string
+	Old, New change.ID
+}
+
+// Gate judges pushes under one policy at one time.
+type Gate struct {
+	Policy   *policy.Policy
+	Source   Source
+	Now      time.Time   // the server's time of receipt
+	Baseline []change.ID // what these reach is never judged; they exist in Source
+	Workers  int         // commits judged at once; 0 is one a processor
+	FormOnly bool        // only form, signatures and bindings count: nobody is a stranger, no model unwelcome
+}
+
+// Push judges all updates of a push. Each commit that is not plainly accepted,
+// and with keep every commit, is in the Verdict, in the order of refs and from
+// parents to children. The error says that something could not be checked;
+// then nothing may be accepted.
+func (g *Gate) Push(ctx context.Context, updates []Update, keep Keep) (Verdict, error) {
+	v := Verdict{Schema: Schema, Policy: g.Policy.Digest(), Verdict: Accepted, Refs: []RefVerdict{}, Commits: []CommitVerdict{}}
+	if limit := g.Policy.Limits().Refs; len(updates) > limit {
+		v.Verdict = Refused
+		v.Refs = append(v.Refs, RefVerdict{Verdict: Refused, Mode: string(policy.Enforce), Findings: []Finding{tooManyRefs(len(updates), limit)}})
+		return v, nil
+	}
+	budget := newBudget(g.Policy.Limits())
+	for _, u := range updates {
+		r, commits, err := g.update(ctx, u, keep, budget)
+		if err != nil {
+			return v, fmt.Errorf("judge %s: %w", Plain(u.Ref), err)
+		}
+		v.Refs = append(v.Refs, r)
+		v.Commits = append(v.Commits, commits...)
+		v.Verdict = worse(v.Verdict, r.Verdict)
+	}
+	return v, nil
+}
+
+// Keep says which commits a Verdict lists.
+type Keep int
+
+const (
+	KeepFaulty Keep = iota // those with findings, at most MaxListed a ref
+	KeepAll                // every commit judged
+)
+
+// MaxListed bounds the faulty commits that a Verdict lists for one ref, so that
+// memory does not grow with a push; RefVerdict.Faulty counts them all.
+const MaxListed = 100
+
+func (g *Gate) update(ctx context.Context, u Update, keep Keep, b *budget) (RefVerdict, []CommitVerdict, error) {
+	rule, names, err := g.rule(ctx, u.Ref)
+	if err != nil {
+		return RefVerdict{}, nil, err
+	}
+	r := RefVerdict{Ref: u.Ref, Old: hex(u.Old, u.New), New: hex(u.New, u.Old), Mode: string(rule.Mode), Verdict: Accepted}
+	if f := forbidden(u); f != nil {
+		r.refuse(*f)
+		return r, nil, nil
+	}
+	if u.New == "" || rule.Mode == policy.Off {
+		return r, nil, nil
+	}
+	tip, objectType, err := g.Source.Peel(ctx, u.New)
+	if err != nil {
+		return r, nil, err
+	}
+	if tip == "" {
+		r.refuse(notACommit(objectType))
+		return r, nil, nil
+	}
+	exclude, err := g.known(ctx, u.Old)
+	if err != nil {
+		return r, nil, err
+	}
+	commits, err := g.walk(ctx, &r, rule, names, Range{Ref: u.Ref, Include: []change.ID{tip}, Exclude: exclude}, keep, b)
+	return r, commits, err
+}
+
+// known is what the update of a ref whose old value is old does not judge.
+func (g *Gate) known(ctx context.Context, old change.ID) ([]change.ID, error) {
+	exclude := g.Baseline
+	if old == "" {
+		return exclude, nil
+	}
+	tip, _, err := g.Source.Peel(ctx, old)
+	if err != nil || tip == "" { // a ref that held a tree or blob reaches no commit
+		return exclude, err
+	}
+	return append([]change.ID{tip}, exclude...), nil
+}
+
+// Range is a set of commits judged as if they were pushed to Ref.
+type Range struct {
+	Ref              string
+	Include, Exclude []change.ID
+}
+
+// Check judges a range of commits by the rule for its ref, as Push would.
+func (g *Gate) Check(ctx context.Context, rg Range, keep Keep) (Verdict, error) {
+	v := Verdict{Schema: Schema, Policy: g.Policy.Digest(), Refs: []RefVerdict{}, Commits: []CommitVerdict{}}
+	rule := g.Policy.Rule(rg.Ref)
+	r := RefVerdict{Ref: rg.Ref, Mode: string(rule.Mode), Verdict: Accepted}
+	commits, err := g.walk(ctx, &r, rule, []string{rg.Ref}, rg, keep, newBudget(g.Policy.Limits()))
+	if err != nil {
+		return v, err
+	}
+	v.Verdict = r.Verdict
+	v.Refs = append(v.Refs, r)
+	v.Commits = append(v.Commits, commits...)
+	return v, nil
+}
+
+// rule is the policy's rule for a ref, and the names under which models are judged.
+// Where the ref is symbolic, that is the stricter rule of its name and its target,
+// and both names, so that an alias opens no side door.
+func (g *Gate) rule(ctx context.Context, ref string) (policy.Rule, []string, error) {
+	rule := g.Policy.Rule(ref)
+	target, err := g.Source.Symref(ctx, ref)
+	if err != nil {
+		return rule, nil, fmt.Errorf("resolve the ref: %w", err)
+	}
+	if target == "" {
+		return rule, []string{ref}, nil
+	}
+	return policy.Stricter(rule, g.Policy.Rule(target)), []string{ref, target}, nil
+}
+
+// forbidden names refs that nobody may push, whatever the policy's mode:
+// refs/replace makes git show other bytes than were judged, and refs/gatekeeper
+// is the server's own.
+func forbidden(u Update) *Finding {
+	switch {
+	case strings.HasPrefix(u.Ref, "refs/replace/") && u.New != "":
+		return &Finding{RefForbidden, "replacement objects would hide what was judged",
+			"rewrite the commits themselves instead of replacing them"}
+	case strings.HasPrefix(u.Ref, "refs/gatekeeper/"):
+		return &Finding{RefForbidden, "refs/gatekeeper/ belongs to the server",
+			"leave it out of the push"}
+	case !strings.HasPrefix(u.Ref, "refs/"):
+		return &Finding{RefForbidden, "the name does not begin with refs/", "push to a branch or tag"}
+	}
+	return nil
+}
+
+func notACommit(objectType string) Finding {
+	return Finding{RefForbidden, "it ends in a " + Plain(objectType) + ", not in a commit",
+		"push a branch, or a tag of a commit"}
+}
+
+func tooManyRefs(n, limit int) Finding {
+	return Finding{PushTooLarge, fmt.Sprintf("%d refs in one push, limit %d", n, limit),
+		"push fewer refs at a time, or ask an admin to raise limits.refs"}
+}
+
+func (r *RefVerdict) refuse(f Finding) {
+	r.Findings = append(r.Findings, f)
+	r.Verdict = Refused
+}
+
+// worse returns the outcome that counts when both happened in one push.
+func worse(a, b Outcome) Outcome {
+	if a == Refused || b == Refused {
+		return Refused
+	}
+	if a == Warned || b == Warned {
+		return Warned
+	}
+	return Accepted
+}
+
+// hex is id as git prints it, zeros as long as other's id for none.
+func hex(id, other change.ID) string {
+	if id == "" {
+		return strings.Repeat("00", max(len(other), 20))
+	}
+	return id.String()
+}

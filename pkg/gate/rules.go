@@ -1,0 +1,150 @@
+package gate
+
+import (
+	"fmt"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
+	"github.com/gatekeeper-git/gatekeeper/pkg/trust"
+)
+
+// findings holds what a commit says and proves against the rule for its ref and
+// the policy's models and tools.
+func (j *judge) findings(s said, claims []claim, e Evidence) []Finding {
+	if j.gate.FormOnly {
+		return problems(claims)
+	}
+	found := j.evidence(s, claims, e)
+	found = append(found, j.observation(s)...)
+	for _, r := range s.provenance.Records {
+		found = append(found, j.record(r, claims)...)
+	}
+	return unique(found)
+}
+
+// evidence reports why a commit brings less than the rule asks for. A signature
+// that is wrong is reported whatever the rule asks: nothing honest makes one.
+func (j *judge) evidence(s said, claims []claim, e Evidence) []Finding {
+	var found []Finding
+	for _, c := range claims {
+		if c.forged {
+			found = append(found, *c.problem)
+		}
+	}
+	switch j.rule.Evidence {
+	case policy.AnyEvidence:
+		return found
+	case policy.Declared:
+		if e == Unknown {
+			return append(found, silence())
+		}
+		return found
+	}
+	if e == Attested || e == NoneObserved {
+		return found
+	}
+	if s.silent() {
+		return append(found, silence())
+	}
+	if len(claims) == 0 {
+		return append(found, Finding{AttestationMissing, "its provenance is not signed", restamp})
+	}
+	return append(found, problems(claims)...)
+}
+
+// problems says what is wrong with each attestation that does not stand.
+func problems(claims []claim) []Finding {
+	var found []Finding
+	for _, c := range claims {
+		if !c.stands() {
+			found = append(found, *c.problem)
+		}
+	}
+	return found
+}
+
+func silence() Finding {
+	return Finding{AttestationMissing, "it does not say whether AI took part",
+		"run `gatekeeper install` in the clone, then git commit --amend --no-edit"}
+}
+
+// observation reports records that were observed at a lower grade than asked.
+func (j *judge) observation(s said) []Finding {
+	var found []Finding
+	weak := func(via provenance.Via, what string) {
+		if !j.rule.Observed(via) {
+			found = append(found, Finding{ObservationTooWeak,
+				fmt.Sprintf("%s was observed via %s; this ref asks for %s", what, via, j.rule.Via),
+				"commit with the agent's hooks in place: gatekeeper install"})
+		}
+	}
+	if s.provenance.None != "" {
+		weak(s.provenance.None, "no tool")
+	}
+	for _, r := range s.provenance.Records {
+		weak(r.Via, known(r.Tool.Name))
+	}
+	return found
+}
+
+// record reports what the policy has against one record.
+func (j *judge) record(r provenance.Record, claims []claim) []Finding {
+	var found []Finding
+	q := policy.Query{Tool: r.Tool, Model: r.Model, Via: r.Via, At: j.gate.Now}
+	speaker, signed, spoken := speaker(r, claims)
+	if spoken {
+		q.Class, q.Signed = speaker.Class, signed.attestation.Time
+	} else if signed != nil {
+		found = append(found, Finding{SignerNotAllowed,
+			fmt.Sprintf("%s may not speak for %s with %s", Plain(speaker.Principal), known(r.Tool.Name), r.Model.ID()),
+			"an admin lists the tool and model with the signer, or another signer attests"})
+	}
+	for _, q.Ref = range j.names {
+		if d := j.gate.Policy.Tool(q); !d.Allowed {
+			found = append(found, Finding{d.Rule, Plain(d.Reason), Plain(d.Hint)})
+		}
+		if d := j.gate.Policy.Model(q); !d.Allowed {
+			found = append(found, Finding{d.Rule, Plain(d.Reason), modelHint(r, d)})
+		}
+	}
+	return found
+}
+
+// modelHint tells how to name a model that no hook could see.
+func modelHint(r provenance.Record, d policy.Decision) string {
+	if r.Model.Name == "" {
+		return fmt.Sprintf("name it: gatekeeper record --tool %s --model PROVIDER/MODEL, then git commit --amend --no-edit", known(r.Tool.Name))
+	}
+	return Plain(d.Hint)
+}
+
+// speaker picks, of those whose signatures stand, the signer of the highest class
+// that may speak for r. When none may, spoken is false and signed, unless nil,
+// is a claim whose signer may not.
+func speaker(r provenance.Record, claims []claim) (best trust.Signer, signed *claim, spoken bool) {
+	for i, c := range claims {
+		if !c.stands() {
+			continue
+		}
+		for _, s := range c.signers {
+			speaks := s.Speaks(known(r.Tool.Name), r.Model.ID())
+			if signed == nil || speaks && (!spoken || s.Class > best.Class) {
+				best, signed, spoken = s, &claims[i], speaks
+			}
+		}
+	}
+	return best, signed, spoken
+}
+
+// unique drops findings that say the same twice, as two records of one model do.
+func unique(findings []Finding) []Finding {
+	var kept []Finding
+	seen := map[Finding]bool{}
+	for _, f := range findings {
+		if !seen[f] {
+			seen[f] = true
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,131 @@
+package gate
+
+// Schema names the version of the verdict as JSON.
+const Schema = "gatekeeper/verdict/v1"
+
+// Outcome is the verdict on a commit, a ref or a push.
+type Outcome string
+
+// Exempt is for commits alone: a merge that brings nothing of its own.
+const (
+	Accepted Outcome = "accepted"
+	Warned   Outcome = "warned"
+	Refused  Outcome = "refused"
+	Exempt   Outcome = "exempt"
+)
+
+// Evidence is how well a commit's provenance is proved.
+type Evidence string
+
+const (
+	Attested     Evidence = "attested"      // valid signature over records
+	NoneObserved Evidence = "none-observed" // valid signature over `none`
+	Declared     Evidence = "declared"      // trailers without a valid signature
+	Inferred     Evidence = "inferred"      // only another tool's marks
+	Unknown      Evidence = "unknown"       // nothing; never read as "human"
+)
+
+// Binding is what ties a signature to the commit that carries it.
+type Binding string
+
+const (
+	Exact  Binding = "exact"  // the same content on the same content
+	Change Binding = "change" // the same change on other content
+)
+
+// Verdict is the gate's answer to a push.
+type Verdict struct {
+	Schema  string          `json:"schema"`
+	Policy  string          `json:"policy"` // digest of the policy, "sha256:…"; empty when there is none
+	Verdict Outcome         `json:"verdict"`
+	Refs    []RefVerdict    `json:"refs"`
+	Commits []CommitVerdict `json:"commits"`
+}
+
+// RefVerdict is the answer for one updated ref. Old and New are object ids in
+// hexadecimal; all zeros is "no object", as in git.
+type RefVerdict struct {
+	Ref      string    `json:"ref"`
+	Old      string    `json:"old"`
+	New      string    `json:"new"`
+	Mode     string    `json:"mode"`
+	Verdict  Outcome   `json:"verdict"`
+	Judged   int       `json:"judged"`             // commits judged
+	Faulty   int       `json:"faulty"`             // of those, commits with findings
+	Findings []Finding `json:"findings,omitempty"` // about the ref itself
+}
+
+// CommitVerdict is the answer for one commit on its way to one ref.
+type CommitVerdict struct {
+	ID       string       `json:"id"`
+	Ref      string       `json:"ref"`
+	Subject  string       `json:"subject"`
+	Verdict  Outcome      `json:"verdict"`
+	Evidence Evidence     `json:"evidence"`
+	Binding  *Binding     `json:"binding"` // null when nothing binds
+	Signers  []SignerView `json:"signers"`
+	Records  []RecordView `json:"records"`
+	None     string       `json:"none,omitempty"` // the grade at which nothing was observed
+	Findings []Finding    `json:"findings"`
+}
+
+// SignerView is a signer whose signature over the commit is valid.
+type SignerView struct {
+	Principal string `json:"principal"`
+	Class     string `json:"class"`
+	Key       string `json:"key"`
+	Time      string `json:"time"` // of signing, as the signer says
+}
+
+// RecordView is one record of a commit. What is not known is null or "unknown".
+type RecordView struct {
+	Tool    string     `json:"tool"`
+	Version string     `json:"version"`
+	Model   string     `json:"model"`
+	Lines   *LinesView `json:"lines"`
+	Via     string     `json:"via"`
+	Session string     `json:"session"`
+	MCP     []string   `json:"mcp"`
+}
+
+// LinesView counts added lines.
+type LinesView struct {
+	AI    *int `json:"ai"`
+	Added int  `json:"added"`
+}
+
+// Finding says which rule spoke, why, and what to do next.
+type Finding struct {
+	Rule   string `json:"rule"`
+	Detail string `json:"detail"`
+	Hint   string `json:"hint,omitempty"`
+}
+
+// The names of rules are stable: people search for them.
+const (
+	AttestationMissing = "attestation-missing"
+	AttestationInvalid = "attestation-invalid"
+	AttestationStale   = "attestation-stale"
+	SignerUnknown      = "signer-unknown"
+	SignerNotAllowed   = "signer-not-allowed"
+	SignerRevoked      = "signer-revoked"
+	TimeSkew           = "time-skew"
+	ObservationTooWeak = "observation-too-weak"
+	ModelNotApproved   = "model-not-approved"
+	ModelDenied        = "model-denied"
+	ModelUnknown       = "model-unknown"
+	ToolNotApproved    = "tool-not-approved"
+	TrailerAmbiguous   = "trailer-ambiguous"
+	TrailerMalformed   = "trailer-malformed"
+	CommitMalformed    = "commit-malformed"
+	MessageTooLarge    = "message-too-large"
+	PushTooLarge       = "push-too-large"
+	RefForbidden       = "ref-forbidden"
+	PolicyInvalid      = "policy-invalid"
+	PolicyProtected    = "policy-protected"
+)
+
+// ServerOnly lists the rules that need a server: who pushes, what was received
+// before, which refs exist. Whoever judges a range elsewhere says that these
+// were not judged.
+var ServerOnly = []string{PolicyInvalid, PolicyProtected, PushTooLarge, RefForbidden}
