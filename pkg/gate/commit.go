@@ -90,6 +90,9 @@ func (s said) silent() bool { return len(s.values) == 0 }
 // read takes the reserved trailers out of a commit. Whatever two readers could
 // see differently is a finding.
 func read(c change.Commit) (said, *Finding) {
+	if err := trailer.CheckEncoding(c.Encoding); err != nil { // git shows the message converted
+		return said{}, trailerFault(err)
+	}
 	block, err := trailer.Read(c.Message)
 	if err != nil {
 		return said{}, trailerFault(err)

@@ -59,7 +59,7 @@ func (v Verdict) writeRef(b *strings.Builder, r RefVerdict, words Words) {
 		b.WriteByte('\n')
 	}
 	if more := r.Faulty - min(told, shownCommits); more > 0 {
-		fmt.Fprintf(b, "  … and %s more\n\n", plural(more, "commit"))
+		fmt.Fprintf(b, "  … and %s\n\n", plural(more, "more commit"))
 	}
 }
 

@@ -1,0 +1,31 @@
+// Gatekeeper-pre-receive is the server's hook: git runs it for every push, as
+// pre-receive and as post-receive.
+//
+//	gatekeeper-pre-receive [--chain HOOK] pre-receive|post-receive
+//
+// It reads ref updates on standard input as githooks(5) describes, and exits with
+// 0 when the push is accepted, 1 when it is refused, 2 when there is no valid
+// policy and 3 when the push could not be checked; git refuses on all but 0.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/gatekeeper-git/gatekeeper/hooks/prereceive"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	dir, err := os.Getwd()
+	if err != nil {
+		dir = "."
+	}
+	code := prereceive.Run(ctx, prereceive.Hook{Args: os.Args[1:], Environ: os.Environ(), Dir: dir,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now})
+	os.Exit(code)
+}

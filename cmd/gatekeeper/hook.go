@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/gatekeeper-git/gatekeeper/hooks/commitmsg"
+	"github.com/gatekeeper-git/gatekeeper/hooks/prepush"
+	"github.com/gatekeeper-git/gatekeeper/hooks/prereceive"
+)
+
+func (p process) hookCommand() *cli.Command {
+	return &cli.Command{Name: "hook", Usage: "run a hook of git, as the small binaries do", ArgsUsage: "NAME [ARGS]",
+		SkipFlagParsing: true, // the arguments are git's
+		Description: `NAME is prepare-commit-msg, commit-msg, applypatch-msg, post-commit,
+post-rewrite, pre-push, pre-receive or post-receive. Useful with hook managers,
+and for keys that the small binaries cannot open themselves.`,
+		Action: func(c *cli.Context) error {
+			if !c.Args().Present() {
+				return usage("which hook? see: gatekeeper hook --help")
+			}
+			if code := p.hook(c.Context, c.Args().Slice()); code != 0 {
+				return exit(code)
+			}
+			return nil
+		}}
+}
+
+func (p process) hook(ctx context.Context, args []string) int {
+	switch name := args[0]; {
+	case name == "pre-push":
+		return prepush.Run(ctx, prepush.Hook{Args: args[1:], Environ: p.Environ, Dir: p.Dir,
+			Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Now: p.Now})
+	case name == "pre-receive" || name == "post-receive":
+		return prereceive.Run(ctx, prereceive.Hook{Args: args, Environ: p.Environ, Dir: p.Dir,
+			Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Now: p.Now})
+	case slices.Contains(commitmsg.Names(), name):
+		return commitmsg.Run(ctx, commitmsg.Env{Args: args, Environ: p.Environ, Dir: p.Dir,
+			Stdin: p.Stdin, Stderr: p.Stderr, Now: p.Now, OpenSigner: p.openSigner})
+	default:
+		p.say("no hook %q; see: gatekeeper hook --help", name)
+		return exitUsage
+	}
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/gatekeeper-git/gatekeeper/install"
+)
+
+func (p process) installCommand() *cli.Command {
+	return &cli.Command{Name: "install", Usage: "put the hooks in place, in a clone or on a server",
+		Description: `Inside a clone: hooks beside those that are there, a signing key, the policy that
+the server publishes. No tracked file is touched.
+
+With --server DIR, on a bare repository: pre-receive and post-receive, the policy,
+and the baseline, so that history that is there already is never judged.`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "agents", Usage: "coding agents to set up: auto, none (this version sets up none)", Value: "auto"},
+			&cli.StringFlag{Name: "server", Usage: "install on the server's repository `DIR`"},
+			&cli.StringFlag{Name: "policy", Usage: "with --server: the policy `FILE` to put in force"},
+			&cli.StringFlag{Name: "platform", Usage: "with --server: the `NAME` of the server's software", Value: "plain"},
+			&cli.BoolFlag{Name: "harden", Usage: "with --server: set the safe settings, too, instead of proposing them"},
+			&cli.BoolFlag{Name: "rebaseline", Usage: "with --server: what is there now is never judged; rewrites the baseline"},
+			jsonFlag,
+		},
+		Action: func(c *cli.Context) error { return p.install(c.Context, c) }}
+}
+
+func (p process) uninstallCommand() *cli.Command {
+	return &cli.Command{Name: "uninstall", Usage: "take everything out again, byte for byte",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "server", Usage: "uninstall from the server's repository `DIR`"},
+			jsonFlag,
+		},
+		Action: func(c *cli.Context) error { return p.uninstall(c.Context, c) }}
+}
+
+func (p process) install(ctx context.Context, c *cli.Context) error {
+	if c.Args().Present() {
+		return usage("install takes no arguments; for a server: gatekeeper install --server DIR")
+	}
+	bin, err := binaries()
+	if err != nil {
+		return err
+	}
+	var result install.Result
+	if server := c.String("server"); server != "" {
+		o := install.ServerOptions{Dir: p.path(server), Binaries: bin, Environ: p.Environ, Platform: c.String("platform"),
+			Harden: c.Bool("harden"), Rebaseline: c.Bool("rebaseline"), Now: p.Now()}
+		if file := c.String("policy"); file != "" {
+			o.Policy = p.path(file)
+		}
+		result, err = install.Server(ctx, o)
+	} else {
+		for _, flag := range []string{"policy", "platform", "harden", "rebaseline"} {
+			if c.IsSet(flag) {
+				return usage("--%s goes with --server DIR", flag)
+			}
+		}
+		result, err = install.Client(ctx, install.Options{Dir: p.Dir, Binaries: bin, Environ: p.Environ,
+			Agents: c.String("agents"), OpenSigner: p.openSigner})
+	}
+	return p.tellInstall(c, result, err)
+}
+
+func (p process) uninstall(ctx context.Context, c *cli.Context) error {
+	var result install.Result
+	var err error
+	if server := c.String("server"); server != "" {
+		result, err = install.UninstallServer(ctx, install.ServerOptions{Dir: p.path(server), Environ: p.Environ})
+	} else {
+		result, err = install.UninstallClient(ctx, install.Options{Dir: p.Dir, Environ: p.Environ})
+	}
+	return p.tellInstall(c, result, err)
+}
+
+func (p process) tellInstall(c *cli.Context, r install.Result, err error) error {
+	var wrong *install.UsageError
+	switch {
+	case errors.As(err, &wrong):
+		return usage("%v", err)
+	case err != nil:
+		return err
+	case c.Bool("json"):
+		err = p.printJSON(r)
+	default:
+		err = r.WriteText(p.Stdout)
+	}
+	if err == nil && !r.Complete() {
+		return exit(exitRefused)
+	}
+	return err
+}
+
+// binaries is the folder where this program and its companions are.
+func binaries() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(self); err == nil {
+		self = real
+	}
+	return filepath.Dir(self), nil
+}

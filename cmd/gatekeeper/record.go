@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
+	"github.com/gatekeeper-git/gatekeeper/pkg/session"
+)
+
+func (p process) recordCommand() *cli.Command {
+	return &cli.Command{Name: "record", Usage: "declare the use of a tool that no hook can see", ArgsUsage: "[PATH…]",
+		Description: `The next commit in this work tree carries the declaration, with via=declared.
+It also names the model of a tool that was seen without one.
+
+   gatekeeper record --tool claude-code --model anthropic/claude-sonnet-4-5
+   git commit --amend --no-edit`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "tool", Usage: "the assistant's `NAME`, such as claude-code", Required: true},
+			&cli.StringFlag{Name: "model", Usage: "`PROVIDER/MODEL`, such as anthropic/claude-sonnet-4-5", Required: true},
+			&cli.StringFlag{Name: "version", Usage: "the assistant's `VERSION`"},
+			jsonFlag,
+		},
+		Action: func(c *cli.Context) error { return p.record(c.Context, c) }}
+}
+
+func (p process) record(ctx context.Context, c *cli.Context) error {
+	model := agent.CanonicalModel(c.String("model"))
+	if model.Name == "" {
+		return usage("--model %q names no model; want PROVIDER/MODEL, such as anthropic/claude-sonnet-4-5", c.String("model"))
+	}
+	r, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	declared, err := session.Open(r.GitDir).Declare(session.Declaration{
+		Time:  p.Now(),
+		Tool:  provenance.Tool{Name: c.String("tool"), Version: c.String("version")},
+		Model: model,
+		Paths: c.Args().Slice(),
+	})
+	if err != nil {
+		return usage("%v", err)
+	}
+	if c.Bool("json") {
+		return p.printJSON(recordView{"gatekeeper/record/v1", declared.ID, declared.Tool.Name, c.String("version"), model.ID(), c.Args().Slice()})
+	}
+	fmt.Fprintf(p.Stdout, "%s\n", declared.Record())
+	p.say("the next commit here will say so; for the last one: git commit --amend --no-edit")
+	return nil
+}
+
+type recordView struct {
+	Schema  string   `json:"schema"`
+	ID      string   `json:"id"`
+	Tool    string   `json:"tool"`
+	Version string   `json:"version"`
+	Model   string   `json:"model"`
+	Paths   []string `json:"paths"`
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
+	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
+	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
+)
+
+var jsonFlag = &cli.BoolFlag{Name: "json", Usage: "print the result as JSON"}
+
+func (p process) open(ctx context.Context) (*repo.Repo, error) {
+	return repo.Open(ctx, p.Dir, p.Environ)
+}
+
+// printJSON writes one result, indented, with a newline at its end.
+func (p process) printJSON(v any) error {
+	enc := json.NewEncoder(p.Stdout)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// policyFor is the policy named by --policy or, without it, the one in force here.
+// nil says that there is none.
+func (p process) policyFor(ctx context.Context, r *repo.Repo, named string) (*inforce.Policy, error) {
+	if named != "" {
+		loaded, err := policy.Load(p.path(named))
+		if err != nil {
+			return nil, err
+		}
+		return &inforce.Policy{Policy: loaded, Where: named}, nil
+	}
+	found, err := inforce.Client(ctx, r, p.getenv)
+	if errors.Is(err, inforce.ErrNone) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &found, nil
+}
+
+// path resolves a path against the directory the command was called in.
+func (p process) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(p.Dir, name)
+}
+
+// baseline gathers what is never judged: a server's own list, the one published
+// for clones, and the policy's. Ids that are not here are passed over.
+func baseline(ctx context.Context, r *repo.Repo, reader *repo.Reader, pol *inforce.Policy) ([]change.ID, error) {
+	own, err := os.ReadFile(filepath.Join(r.CommonDir, "gatekeeper", "baseline"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	ids, err := inforce.Baseline(append(append(own, '\n'), pol.Files["baseline"]...))
+	if err != nil {
+		return nil, err
+	}
+	for _, hex := range pol.Baseline() {
+		id, err := change.ParseID(hex)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return present(ctx, reader, ids)
+}
+
+func present(ctx context.Context, reader *repo.Reader, ids []change.ID) ([]change.ID, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	missing, err := reader.Missing(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	gone := map[change.ID]bool{}
+	for _, id := range missing {
+		gone[id] = true
+	}
+	var here []change.ID
+	for _, id := range ids {
+		if !gone[id] {
+			here = append(here, id)
+		}
+	}
+	return here, nil
+}
+
+// at reads the time that --at names: RFC 3339, or a date, which is its first
+// second in UTC. "" is now.
+func (p process) at(text string) (time.Time, error) {
+	if text == "" {
+		return p.Now(), nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, usage("--at %q: want a time such as 2026-11-23T07:12:45Z or a date such as 2026-11-23", text)
+}
+
+func one(c *cli.Context, what string) (string, error) {
+	if c.Args().Len() != 1 {
+		return "", usage("want one %s; see: gatekeeper %s --help", what, c.Command.FullName())
+	}
+	return c.Args().First(), nil
+}
+
+func atMostOne(c *cli.Context, otherwise string) (string, error) {
+	switch c.Args().Len() {
+	case 0:
+		return otherwise, nil
+	case 1:
+		return c.Args().First(), nil
+	}
+	return "", usage("%d arguments, want one at most; see: gatekeeper %s --help", c.Args().Len(), c.Command.FullName())
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
+	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
+)
+
+func (p process) showCommand() *cli.Command {
+	return &cli.Command{Name: "show", Usage: "show the provenance of a commit, verified", ArgsUsage: "[REV]",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "policy", Usage: "look up signers and models in this policy `FILE`"},
+			jsonFlag,
+		},
+		Action: func(c *cli.Context) error { return p.show(c.Context, c) }}
+}
+
+func (p process) show(ctx context.Context, c *cli.Context) error {
+	rev, err := atMostOne(c, "HEAD")
+	if err != nil {
+		return err
+	}
+	r, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	id, err := r.Resolve(ctx, rev+"^{commit}")
+	if err != nil {
+		return usage("%q names no commit here", rev)
+	}
+	pol, err := p.policyFor(ctx, r, c.String("policy"))
+	if err != nil {
+		return err
+	}
+	reader := r.Reader()
+	defer reader.Close()
+	g, err := newGate(ctx, r, reader, pol)
+	if err != nil {
+		return err
+	}
+	g.Now = p.Now()
+	ref, _, err := r.Head(ctx)
+	if err != nil {
+		return err
+	}
+	parents, err := parentsOf(reader, ctx, id)
+	if err != nil {
+		return err
+	}
+	v, err := g.Check(ctx, gate.Range{Ref: ref, Include: []change.ID{id}, Exclude: parents}, gate.KeepAll)
+	if err != nil {
+		return err
+	}
+	if len(v.Commits) == 0 {
+		return fmt.Errorf("%s: the commit cannot be read", rev)
+	}
+	commit := v.Commits[len(v.Commits)-1]
+	if c.Bool("json") {
+		return p.printJSON(shown{gate.Schema, v.Policy, commit})
+	}
+	writeShown(p.Stdout, commit, pol)
+	return nil
+}
+
+// shown is one commit of a verdict.
+type shown struct {
+	Schema string             `json:"schema"`
+	Policy string             `json:"policy"`
+	Commit gate.CommitVerdict `json:"commit"`
+}
+
+func writeShown(w io.Writer, c gate.CommitVerdict, pol *inforce.Policy) {
+	row := func(label, format string, args ...any) {
+		fmt.Fprintf(w, "  %-9s %s\n", label, fmt.Sprintf(format, args...))
+	}
+	fmt.Fprintf(w, "%.10s  %s\n", c.ID, c.Subject)
+	for _, r := range c.Records {
+		row("tool", "%s %s", gate.Plain(r.Tool), gate.Plain(r.Version))
+		row("model", "%s", gate.Plain(r.Model))
+		row("lines", "%s", lines(r.Lines))
+		row("observed", "via %s, session %s", r.Via, r.Session)
+		if len(r.MCP) > 0 {
+			row("mcp", "%s", gate.Plain(strings.Join(r.MCP, ", ")))
+		}
+	}
+	if c.None != "" {
+		row("tool", "none observed via %s; this does not say that a human wrote it", c.None)
+	}
+	row("evidence", "%s%s", c.Evidence, bound(c.Binding))
+	for _, s := range c.Signers {
+		if s.Principal == "unknown" {
+			row("signed", "%s by %s, whose key no policy here names", s.Time, s.Key)
+			continue
+		}
+		row("signed", "%s by %s (%s) %s", s.Time, gate.Plain(s.Principal), s.Class, s.Key)
+	}
+	if pol == nil {
+		row("verdict", "form and signature only; no policy seen")
+	} else {
+		row("verdict", "%s by %s", c.Verdict, pol.Where)
+	}
+	for _, f := range c.Findings {
+		row("["+f.Rule+"]", "%s", f.Detail)
+		if f.Hint != "" {
+			row("", "hint: %s", f.Hint)
+		}
+	}
+}
+
+func lines(l *gate.LinesView) string {
+	if l.AI == nil {
+		return fmt.Sprintf("unknown of %d added", l.Added)
+	}
+	return fmt.Sprintf("%d of %d added", *l.AI, l.Added)
+}
+
+func bound(b *gate.Binding) string {
+	switch {
+	case b == nil:
+		return ""
+	case *b == gate.Exact:
+		return ", bound to this content on this parent (exact)"
+	}
+	return ", bound to this change, rebased (change)"
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
+	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
+	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
+	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
+)
+
+func (p process) verifyCommand() *cli.Command {
+	return &cli.Command{Name: "verify", Usage: "judge commits as the server's hook would", ArgsUsage: "[RANGE]",
+		Description: `Judges the commits of RANGE, such as origin/main..HEAD, by the rule for a ref.
+RANGE is @{upstream}..HEAD, or all of HEAD where there is no upstream. What the
+baseline reaches is left out, as on the server.`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "policy", Usage: "judge by this policy `FILE` instead of the one in force"},
+			&cli.StringFlag{Name: "ref", Usage: "judge as if pushed to `REF` (default: the current branch)"},
+			&cli.StringFlag{Name: "at", Usage: "judge as if received at `TIME`"},
+			jsonFlag,
+		},
+		Action: func(c *cli.Context) error { return p.verify(c.Context, c) }}
+}
+
+// verification is a verdict with what only a server could have added.
+type verification struct {
+	gate.Verdict
+	NotJudged []string `json:"not_judged"`
+}
+
+func (p process) verify(ctx context.Context, c *cli.Context) error {
+	spec, err := atMostOne(c, "")
+	if err != nil {
+		return err
+	}
+	now, err := p.at(c.String("at"))
+	if err != nil {
+		return err
+	}
+	r, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	pol, err := p.policyFor(ctx, r, c.String("policy"))
+	if err != nil {
+		return err
+	}
+	rg, err := p.rangeOf(ctx, r, spec, c.String("ref"))
+	if err != nil {
+		return err
+	}
+	reader := r.Reader()
+	defer reader.Close()
+	g, err := newGate(ctx, r, reader, pol)
+	if err != nil {
+		return err
+	}
+	g.Now = now
+	rg.Exclude = append(rg.Exclude, g.Baseline...)
+	verdict, err := g.Check(ctx, rg, gate.KeepAll)
+	if err != nil {
+		return err
+	}
+	return p.tellVerification(c, verdict, pol)
+}
+
+// newGate is a gate under pol or, without one, for form and signatures only.
+func newGate(ctx context.Context, r *repo.Repo, reader *repo.Reader, pol *inforce.Policy) (*gate.Gate, error) {
+	if pol == nil {
+		lenient, err := policy.Parse("built in", []byte("schema = 1\n"), nil)
+		return &gate.Gate{Policy: lenient, Source: reader, FormOnly: true}, err
+	}
+	known, err := baseline(ctx, r, reader, pol)
+	return &gate.Gate{Policy: pol.Policy, Source: reader, Baseline: known}, err
+}
+
+// rangeOf resolves a range of revisions and the ref that it is judged for.
+func (p process) rangeOf(ctx context.Context, r *repo.Repo, spec, ref string) (gate.Range, error) {
+	head, tip, err := r.Head(ctx)
+	if err != nil {
+		return gate.Range{}, err
+	}
+	if ref == "" {
+		if ref = head; ref == "" {
+			return gate.Range{}, usage("HEAD is detached; say which branch the commits are for: --ref refs/heads/NAME")
+		}
+	}
+	rg := gate.Range{Ref: ref}
+	if spec == "" {
+		if tip == "" {
+			return rg, errors.New("there is no commit yet")
+		}
+		rg.Include = []change.ID{tip}
+		if up, err := r.Resolve(ctx, "@{upstream}"); err == nil {
+			rg.Exclude = []change.ID{up}
+		}
+		return rg, nil
+	}
+	rg.Include, rg.Exclude, err = r.Range(ctx, spec)
+	if err != nil {
+		return rg, usage("range %q: %v", spec, err)
+	}
+	return rg, nil
+}
+
+func (p process) tellVerification(c *cli.Context, v gate.Verdict, pol *inforce.Policy) error {
+	if c.Bool("json") {
+		if err := p.printJSON(verification{v, gate.ServerOnly}); err != nil {
+			return err
+		}
+	} else {
+		if err := v.WriteText(p.Stderr, gate.Words{Refused: "refused", Warned: "warning for"}); err != nil {
+			return err
+		}
+		fmt.Fprintln(p.Stdout, summary(v))
+	}
+	if pol == nil {
+		p.say("no policy seen; only form and signatures were checked")
+	} else {
+		p.say("policy %s; only a server can judge:", pol.Where)
+		p.say("  %s", strings.Join(gate.ServerOnly, ", "))
+	}
+	if v.Verdict == gate.Refused {
+		return exit(exitRefused)
+	}
+	return nil
+}
+
+func summary(v gate.Verdict) string {
+	counts := map[gate.Outcome]int{}
+	for _, c := range v.Commits {
+		counts[c.Verdict]++
+	}
+	return fmt.Sprintf("%s: %d accepted, %d exempt, %d warned, %d refused", v.Refs[0].Ref,
+		counts[gate.Accepted], counts[gate.Exempt], counts[gate.Warned], counts[gate.Refused])
+}
