@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
@@ -138,7 +139,7 @@ func (p *Policy) idle() []Note {
 
 func splitEntry(entry string) (file string, line int) {
 	i := strings.LastIndexByte(entry, ':')
-	fmt.Sscanf(entry[i+1:], "%d", &line)
+	line, _ = strconv.Atoi(entry[i+1:])
 	return entry[:i], line
 }
 

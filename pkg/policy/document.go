@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
 )
@@ -58,6 +59,9 @@ func notText(text string) *Error {
 		return &Error{Line: 1, Col: 1, Msg: "begins with a byte order mark", Hint: "save it as UTF-8 without BOM"}
 	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"), strings.Contains(text[:min(len(text), 8)], "\x00"):
 		return &Error{Line: 1, Col: 1, Msg: "is UTF-16", Hint: "save it as UTF-8 without BOM"}
+	case !utf8.ValidString(text):
+		at := placeOf(text, len(text)-len(strings.TrimLeftFunc(text, func(r rune) bool { return r != utf8.RuneError })))
+		return &Error{Line: at.line, Col: at.col, Msg: "is not UTF-8", Hint: "save it as UTF-8"}
 	}
 	return nil
 }
@@ -81,11 +85,17 @@ func syntaxError(file, text string, err error) *Error {
 		return &Error{File: file, Msg: printable(err.Error())}
 	}
 	at := placeOf(text, pe.Position.Start)
-	e := &Error{File: file, Line: at.line, Col: at.col, Msg: printable(pe.Message)}
+	e := &Error{File: file, Line: at.line, Col: at.col, Msg: inOurStyle(pe.Message)}
 	if strings.Contains(pe.Message, "expected value but found") {
 		e.Hint = "text is written in quotes"
 	}
 	return e
+}
+
+// inOurStyle has no capital at the start and no full stop at the end.
+func inOurStyle(msg string) string {
+	msg = printable(strings.TrimSuffix(msg, "."))
+	return strings.ToLower(msg[:min(1, len(msg))]) + msg[min(1, len(msg)):]
 }
 
 func placeOf(text string, offset int) place {
@@ -98,10 +108,15 @@ func (d *document) fault(at place, hint, format string, args ...any) {
 	d.faults = append(d.faults, &Error{File: d.file, Line: at.line, Col: at.col, Msg: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-// err is all faults in the order of the file.
+// err is all faults in the order of the file, then those of files beside it.
 func (d *document) err() error {
 	slices.SortStableFunc(d.faults, func(a, b *Error) int {
-		if a.Line != b.Line {
+		switch {
+		case a.File != b.File && a.File == d.file:
+			return -1
+		case a.File != b.File && b.File == d.file:
+			return 1
+		case a.Line != b.Line:
 			return a.Line - b.Line
 		}
 		return a.Col - b.Col
@@ -165,10 +180,10 @@ func (t *table) wrong(key, hint, format string, args ...any) {
 }
 
 // need notes a fault where one of keys is missing.
-func (t *table) need(example map[string]string, keys ...string) {
+func (t *table) need(keys ...string) {
 	for _, key := range keys {
 		if !t.has(key) {
-			t.d.fault(t.place(), "add "+key+" = "+example[key], "%s has no %s", t.written(), key)
+			t.d.fault(t.place(), "add "+key+" = "+examples[t.name+"."+key], "%s has no %s", t.written(), key)
 		}
 	}
 }
@@ -476,22 +491,32 @@ func (t *table) onlyKnown() {
 }
 
 func (t *table) unknownHint(key string) string {
-	if near := nearest(key, t.d.schema[t.name]); near != "" {
-		if t.name == "" && t.d.schema[near] != nil {
-			near = (&table{name: near}).written()
-		}
-		return didYouMean(near)
+	near := nearest(key, t.d.schema[t.name])
+	if t.name == "" && t.d.schema[near] != nil {
+		near = (&table{name: near}).written()
 	}
+	home := t.d.homes(key)
+	if k := kind(t.m[key]); t.name == "" && home != "" && k != "a table" && k != "a list" {
+		near = "" // a plain value at the top is no misspelt table
+	}
+	switch {
+	case near != "":
+		return didYouMean(near)
+	case home != "":
+		return "it belongs in " + home
+	}
+	return "known here: " + strings.Join(t.d.schema[t.name], ", ")
+}
+
+// homes names the tables that have a key.
+func (d *document) homes(key string) string {
 	var homes []string
-	for _, name := range sortedKeys(t.d.schema) {
-		if slices.Contains(t.d.schema[name], key) {
+	for _, name := range sortedKeys(d.schema) {
+		if slices.Contains(d.schema[name], key) {
 			homes = append(homes, (&table{name: name}).written())
 		}
 	}
-	if len(homes) > 0 {
-		return "it belongs in " + strings.Join(homes, " or ")
-	}
-	return "known here: " + strings.Join(t.d.schema[t.name], ", ")
+	return strings.Join(homes, " or ")
 }
 
 // kind names the type of a decoded value.

@@ -169,7 +169,7 @@ var (
 )
 
 func (t *table) expectation(now time.Time) expectation {
-	t.need(examples, "model", "want")
+	t.need("model", "want")
 	e := expectation{name: t.str("name"), line: t.line(), want: word(t, "want", verdictWords, ""), rule: word(t, "rule", ruleWords, "")}
 	if e.name == "" {
 		e.name = t.str("model")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,12 +34,15 @@ var repeated = map[string]bool{
 	"ref": true, "model": true, "alias": true, "tool": true, "mcp": true, "signer": true, "expect": true,
 }
 
-// examples show the value of a key that must be there.
+// examples show the value of each key that must be there.
 var examples = map[string]string{
-	"match": `"refs/heads/**"`, "id": `"provider/model"`, "status": `"approved" or "denied"`,
-	"server": `"github"`, "principal": `"alice@example.com"`, "key": `"ssh-ed25519 AAAA…"`,
-	"principals": `["release@example.com"]`, "commits": `["<object id>"]`, "want": `"approved" or "refused"`,
-	"model": `"provider/model"`, "allowed_signers": `"allowed_signers"`,
+	"ref.match": `"refs/heads/**"`, "model.id": `"provider/model"`, "model.status": `"approved" or "denied"`,
+	"alias.match": `"claude-4.6-opus*"`, "alias.id": `"anthropic/claude-opus-4-6"`,
+	"tool.id": `"claude-code"`, "tool.status": `"approved" or "denied"`,
+	"mcp.server": `"github"`, "mcp.status": `"approved" or "denied"`,
+	"signer.principal": `"alice@example.com"`, "signer.key": `"ssh-ed25519 AAAA…"`, "signers.allowed_signers": `"allowed_signers"`,
+	"baseline.commits": `["<object id>"]`, "override.principals": `["release@example.com"]`,
+	"expect.model": `"provider/model"`, "expect.want": `"approved" or "refused"`,
 }
 
 const (
@@ -129,7 +133,7 @@ func (p *Policy) readRules(top *table) {
 		r.Grace = t.duration("grace", r.Grace)
 	}
 	for _, t := range top.list("ref") {
-		t.need(examples, "match")
+		t.need("match")
 		e := refEntry{entry: t.entry(), match: t.glob("match", refGlob), rule: p.defaults}
 		e.rule.Match, e.rule.Line = e.match.text, t.line()
 		e.rule.read(t)
@@ -147,7 +151,7 @@ func (r *Rule) read(t *table) {
 
 func (p *Policy) readModels(top *table) {
 	for _, t := range top.list("model") {
-		t.need(examples, "id", "status")
+		t.need("id", "status")
 		m := modelEntry{
 			entry: t.entry(), id: t.glob("id", modelGlob), denied: t.denied(),
 			tools: t.globs("tools", toolGlob), refs: t.globs("refs", refGlob),
@@ -155,7 +159,7 @@ func (p *Policy) readModels(top *table) {
 			minClass: t.class("min_class"), reason: t.str("reason"), owner: t.str("owner"),
 		}
 		t.period("from", "until", m.from, m.until)
-		if m.denied && t.has("min_class") {
+		if t.m["status"] == denied && t.has("min_class") {
 			t.d.fault(t.keyPlace("min_class"), "leave it out", "min_class means nothing where the model is denied")
 		}
 		if s := t.sub("paths"); s != nil {
@@ -164,7 +168,7 @@ func (p *Policy) readModels(top *table) {
 		p.models = append(p.models, m)
 	}
 	for _, t := range top.list("alias") {
-		t.need(examples, "match", "id")
+		t.need("match", "id")
 		a := aliasEntry{entry: t.entry(), match: t.glob("match", anyGlob), id: t.str("id")}
 		if a.id != "" {
 			if err := canonicalID(a.id); err != nil {
@@ -195,7 +199,7 @@ func (t *table) class(key string) trust.Class {
 
 func (p *Policy) readTools(top *table) {
 	for _, t := range top.list("tool") {
-		t.need(examples, "id", "status")
+		t.need("id", "status")
 		e := toolEntry{entry: t.entry(), id: t.glob("id", toolGlob), denied: t.denied()}
 		if s := t.str("versions"); s != "" {
 			v, err := parseVersions(s)
@@ -210,7 +214,7 @@ func (p *Policy) readTools(top *table) {
 
 func (p *Policy) readMCP(top *table) {
 	for _, t := range top.list("mcp") {
-		t.need(examples, "server", "status")
+		t.need("server", "status")
 		e := mcpEntry{entry: t.entry(), server: t.glob("server", anyGlob), url: t.str("url"),
 			tools: t.globs("tools", anyGlob), denied: t.denied()}
 		if e.url != "" && !strings.HasPrefix(e.url, "https://") && !strings.HasPrefix(e.url, "http://") {
@@ -238,7 +242,7 @@ func (p *Policy) readBaseline(top *table) {
 	if t == nil {
 		return
 	}
-	t.need(examples, "commits")
+	t.need("commits")
 	for _, s := range t.strs("commits") {
 		if !objectID(s.string) {
 			t.d.fault(s.place, "write all 40 or 64 digits, in lower case: git rev-parse REV", "commits: %s is not an object id", quote(s.string))
@@ -257,7 +261,7 @@ func (p *Policy) readOverride(top *table) {
 	if t == nil {
 		return
 	}
-	t.need(examples, "principals")
+	t.need("principals")
 	for _, s := range t.strs("principals") {
 		p.override = append(p.override, s.string)
 	}
@@ -272,7 +276,7 @@ func (p *Policy) readOverride(top *table) {
 func (p *Policy) readSigners(top *table, open func(string) ([]byte, error)) (beside [][]byte) {
 	lines := map[string]int{}
 	for _, t := range top.list("signer") {
-		t.need(examples, "principal", "key")
+		t.need("principal", "key")
 		s, ok := t.signer()
 		if !ok {
 			continue
@@ -289,7 +293,7 @@ func (p *Policy) readSigners(top *table, open func(string) ([]byte, error)) (bes
 	if t == nil {
 		return nil
 	}
-	t.need(examples, "allowed_signers")
+	t.need("allowed_signers")
 	name := t.str("allowed_signers")
 	if name == "" {
 		return nil
@@ -300,20 +304,33 @@ func (p *Policy) readSigners(top *table, open func(string) ([]byte, error)) (bes
 	}
 	signers, hints, err := trust.ParseAllowedSigners(name, data)
 	if err != nil {
-		t.wrong("allowed_signers", "", "%s", printable(err.Error()))
+		line, msg := cutLine(strings.TrimPrefix(err.Error(), name+":"))
+		t.d.faults = append(t.d.faults, &Error{File: name, Line: line, Msg: msg, Hint: "named in " + entryAt(p.name, t.line())})
 		return nil
 	}
 	for _, h := range hints {
-		p.hints = append(p.hints, Note{File: name, Text: printable(h)})
+		line, msg := cutLine(strings.TrimPrefix(h, "line "))
+		p.hints = append(p.hints, Note{File: name, Line: line, Text: msg})
 	}
 	for _, s := range signers {
 		if line, twice := lines[s.Key.Fingerprint()]; twice {
-			p.hints = append(p.hints, Note{File: s.Source, Text: "the key has a [[signer]], which holds alone: " + entryAt(p.name, line)})
+			file, at := splitEntry(s.Source)
+			p.hints = append(p.hints, Note{File: file, Line: at, Text: "does not count: the key has a [[signer]] in " + entryAt(p.name, line)})
 			continue
 		}
 		p.keys = append(p.keys, s)
 	}
 	return [][]byte{data}
+}
+
+// cutLine parts "12: text"; the line is 0 when there is none.
+func cutLine(s string) (line int, msg string) {
+	number, msg, ok := strings.Cut(s, ": ")
+	n, err := strconv.Atoi(number)
+	if !ok || err != nil {
+		return 0, printable(s)
+	}
+	return n, printable(msg)
 }
 
 // signer reads one [[signer]].
@@ -333,7 +350,7 @@ func (t *table) signer() (trust.Signer, bool) {
 	}
 	key, err := trust.ParsePublicKey(text)
 	if err != nil {
-		t.wrong("key", "paste the public key: gatekeeper key show", "%s", printable(err.Error()))
+		t.wrong("key", "paste the public key: gatekeeper key show", "does not count: %s", printable(err.Error()))
 		return s, false
 	}
 	s.Key = key

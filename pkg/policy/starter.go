@@ -12,7 +12,7 @@ var starter string
 // Starter is a commented policy to begin with. In mode Warn it refuses nothing
 // and shows what would be; no model and no signer is listed yet.
 func Starter(mode Mode) []byte {
-	return []byte(strings.Replace(starter, `"warn"  `, fmt.Sprintf("%-8q", string(mode)), 1))
+	return []byte(strings.Replace(starter, `"warn"   `, fmt.Sprintf("%-9q", string(mode)), 1))
 }
 
 // SignerTOML is the [[signer]] block that an admin pastes at the end of a policy.
@@ -22,13 +22,13 @@ func SignerTOML(principal, class, publicKey string) string {
 		tomlString(principal), tomlString(class), tomlString(strings.TrimSpace(publicKey)))
 }
 
-// AllowedSignersLine is the same trust as a line of OpenSSH's allowed_signers,
-// where every signer is a developer. publicKey is an authorized_keys line.
+// AllowedSignersLine is the same trust as a line, without its end, of OpenSSH's
+// allowed_signers, where every signer is a developer. publicKey is an authorized_keys line.
 func AllowedSignersLine(principal, publicKey string) string {
-	if strings.ContainsAny(principal, " \t\"#") {
-		principal = `"` + strings.ReplaceAll(principal, `"`, `\"`) + `"`
+	if strings.ContainsAny(principal, " \t") || strings.HasPrefix(principal, "#") {
+		principal = `"` + principal + `"`
 	}
-	return fmt.Sprintf("%s namespaces=\"gatekeeper\" %s\n", principal, strings.TrimSpace(publicKey))
+	return fmt.Sprintf("%s namespaces=\"gatekeeper\" %s", principal, strings.TrimSpace(publicKey))
 }
 
 // tomlString writes s as a basic string (toml.io/en/v1.0.0#string).

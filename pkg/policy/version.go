@@ -104,7 +104,7 @@ type bound struct {
 // parseVersions reads bounds parted by commas or spaces, ">=2.0, <3".
 func parseVersions(s string) (versions, error) {
 	r := versions{text: s}
-	rest := strings.TrimSpace(s)
+	rest := strings.Trim(s, ", ")
 	for rest != "" {
 		op := rest[:len(rest)-len(strings.TrimLeft(rest, "<>=!~^"))]
 		rest = strings.TrimLeft(rest[len(op):], " ")
@@ -128,7 +128,7 @@ func parseVersions(s string) (versions, error) {
 		rest = strings.TrimLeft(rest[end:], ", ")
 	}
 	if len(r.bounds) == 0 {
-		return versions{}, fmt.Errorf("names no version: write for instance >=2.0")
+		return versions{}, fmt.Errorf("name no version")
 	}
 	return r, nil
 }
