@@ -32,8 +32,11 @@ func main() {
 	if err != nil {
 		dir = "."
 	}
-	code := run(ctx, os.Args[1:], process{Environ: os.Environ(), Dir: dir,
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now})
+	p := process{Environ: os.Environ(), Dir: dir, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now}
+	code, is := p.companion(ctx, os.Args[0], os.Args[1:])
+	if !is {
+		code = run(ctx, os.Args[1:], p)
+	}
 	stop()
 	os.Exit(code)
 }
