@@ -10,14 +10,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
 
-// plumbing is given to every child that only reads or writes objects and refs, so
+// hardened is given to every child that only reads or writes objects and refs, so
 // that a repository's own configuration starts nothing and fetches nothing.
 // protocol.allow stops lazy fetches of a git older than GIT_NO_LAZY_FETCH.
-var plumbing = []string{
+var hardened = []string{
 	"-c", "core.fsmonitor=",
 	"-c", "core.hooksPath=/dev/null",
 	"-c", "core.useReplaceRefs=false",
@@ -27,8 +28,7 @@ var plumbing = []string{
 	"-c", "maintenance.auto=false",
 }
 
-// asServer comes on top on a server. core.bare and the empty attributes file keep
-// .gitattributes of a pushed tree from choosing a merge driver.
+// asServer comes on top on a server, whose account may have settings of its own.
 var asServer = []string{
 	"-c", "core.attributesFile=/dev/null",
 	"-c", "safe.directory=*",
@@ -39,7 +39,7 @@ var asServer = []string{
 // English, stderr untouched. It keeps the quarantine of a push and the index of a
 // commit. Callers pass object ids only, or put --end-of-options first.
 func (r *Repo) Command(ctx context.Context, args ...string) *exec.Cmd {
-	all := append([]string(nil), plumbing...)
+	all := slices.Clone(hardened)
 	if r.server {
 		all = append(all, asServer...)
 	}

@@ -24,11 +24,17 @@ func (r *Repo) MergeTree(ctx context.Context, a, b change.ID) (tree change.ID, c
 		return "", false, fmt.Errorf("merge: %w", err)
 	}
 	defer os.RemoveAll(scratch)
-	cmd := r.Command(ctx, append(slices.Clone(asMerge), "merge-tree", "--write-tree", "--no-messages", "--allow-unrelated-histories",
+	// As a server on both sides, so that a person's settings change no verdict, and
+	// in an empty directory: git reads .gitattributes where it runs.
+	cmd := r.Server().Command(ctx, append(slices.Clone(asMerge), "merge-tree", "--write-tree", "--no-messages", "--allow-unrelated-histories",
 		a.String(), b.String())...)
+	cmd.Dir = filepath.Join(scratch, "empty")
+	if err := os.Mkdir(cmd.Dir, 0o700); err != nil {
+		return "", false, fmt.Errorf("merge: %w", err)
+	}
 	cmd.Env = append(cmd.Env, "GIT_OBJECT_DIRECTORY="+scratch, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+r.objectPath(),
-		// git 2.41 and later: no .gitattributes but those of the empty tree, so a
-		// push cannot choose how it is merged. Before, a bare repository reads none.
+		// git 2.43 and later take attributes from HEAD in a bare repository; a push
+		// must not choose how it is merged.
 		"GIT_ATTR_SOURCE="+objectID("tree", nil, r.IDSize).String())
 	out, err := run(cmd, nil)
 	switch code := exitCode(err); {
@@ -55,13 +61,17 @@ var asMerge = []string{
 	"-c", "diff.algorithm=default",
 }
 
-// objectPath lists this repository's object directories as alternates of another.
+// objectPath lists this repository's object directories as alternates of another,
+// absolute, since that one is elsewhere.
 func (r *Repo) objectPath() string {
-	dirs := quoteObjectDir(r.objectDir())
-	if more := lookup(r.env, "GIT_ALTERNATE_OBJECT_DIRECTORIES"); more != "" {
-		dirs += string(os.PathListSeparator) + more
+	f := storeFinder{seen: map[string]bool{}, flat: true}
+	f.add(r.objectDir(), 0)
+	f.addList(lookup(r.env, "GIT_ALTERNATE_OBJECT_DIRECTORIES"), os.PathListSeparator, r.dir, 0)
+	var dirs []string
+	for _, s := range f.stores {
+		dirs = append(dirs, quoteObjectDir(s.dir))
 	}
-	return dirs
+	return strings.Join(dirs, string(os.PathListSeparator))
 }
 
 // quoteObjectDir writes a path as an entry of that list: in C's quotes where it

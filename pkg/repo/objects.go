@@ -119,6 +119,7 @@ const maxAlternates = 5
 type storeFinder struct {
 	stores []*store
 	seen   map[string]bool
+	flat   bool // without alternates of alternates
 }
 
 func (f *storeFinder) add(dir string, depth int) {
@@ -127,6 +128,9 @@ func (f *storeFinder) add(dir string, depth int) {
 	}
 	f.seen[dir] = true
 	f.stores = append(f.stores, &store{dir: dir})
+	if f.flat {
+		return
+	}
 	data, err := os.ReadFile(filepath.Join(dir, "info", "alternates"))
 	if err == nil {
 		f.addList(string(data), '\n', dir, depth+1)
