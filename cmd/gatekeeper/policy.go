@@ -116,7 +116,7 @@ func (p process) policyTest(c *cli.Context) error {
 	} else {
 		err = report.WriteText(p.Stdout)
 	}
-	if err == nil && !report.OK() {
+	if err == nil && report.Failed > 0 {
 		return exit(exitRefused)
 	}
 	return err

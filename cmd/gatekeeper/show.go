@@ -50,22 +50,22 @@ func (p process) show(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	parents, err := parentsOf(reader, ctx, id)
+	commit, err := readCommit(ctx, r, id.String())
 	if err != nil {
 		return err
 	}
-	v, err := g.Check(ctx, gate.Range{Ref: ref, Include: []change.ID{id}, Exclude: parents}, gate.KeepAll)
+	v, err := g.Check(ctx, gate.Range{Ref: ref, Include: []change.ID{id}, Exclude: commit.Parents}, gate.KeepAll)
 	if err != nil {
 		return err
 	}
 	if len(v.Commits) == 0 {
 		return fmt.Errorf("%s: the commit cannot be read", rev)
 	}
-	commit := v.Commits[len(v.Commits)-1]
+	judged := v.Commits[len(v.Commits)-1]
 	if c.Bool("json") {
-		return p.printJSON(shown{gate.Schema, v.Policy, commit})
+		return p.printJSON(shown{gate.Schema, v.Policy, judged})
 	}
-	writeShown(p.Stdout, commit, pol)
+	writeShown(p.Stdout, judged, pol)
 	return nil
 }
 

@@ -37,6 +37,9 @@ const (
 	File = "policy.toml"
 )
 
+// BaselineFile is the name of the baseline, on a server and where it is published.
+const BaselineFile = "baseline"
+
 // maxFile bounds each file of a policy, in bytes.
 const maxFile = 1 << 20
 
@@ -62,21 +65,23 @@ func Server(ctx context.Context, r *repo.Repo) (Policy, error) {
 	own := filepath.Join(r.CommonDir, "gatekeeper", File)
 	switch named, _ := settings.Get(Setting); {
 	case named == "":
-		return fromFile(own)
+		return FromFile(own)
 	case named == "repo":
 		p, err := inRepository(ctx, r)
 		if errors.Is(err, ErrNone) && !hadOne(r) {
-			return fromFile(own)
+			return FromFile(own)
 		}
 		return p, err
 	case !filepath.IsAbs(named):
 		return Policy{}, fmt.Errorf("git config %s = %q: want an absolute path or the word repo", Setting, named)
 	default:
-		return fromFile(named)
+		return FromFile(named)
 	}
 }
 
-func fromFile(name string) (Policy, error) {
+// FromFile reads the policy at a path, and the files beside it that it names. The
+// error wraps ErrNone when nothing is there.
+func FromFile(name string) (Policy, error) {
 	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
 		return Policy{}, fmt.Errorf("%w: %s is not there", ErrNone, name)
 	}
@@ -106,6 +111,9 @@ func load(where, name string, open func(string) ([]byte, error)) (Policy, error)
 	}
 	p := Policy{Where: where, Files: map[string][]byte{File: data}}
 	p.Policy, err = policy.Parse(where, data, func(name string) ([]byte, error) {
+		if name == File || name == BaselineFile { // they have a meaning of their own where a policy is published
+			return nil, fmt.Errorf("%s: choose another name for this file", name)
+		}
 		data, err := open(name)
 		if err == nil {
 			p.Files[name] = data
@@ -148,6 +156,49 @@ func fromCommit(ctx context.Context, r *repo.Repo, commit change.ID, dir, where 
 		return Policy{}, fmt.Errorf("%w: %s is not there", ErrNone, where)
 	}
 	return load(where, File, open)
+}
+
+// Published reads what is published at Ref, by name: the files of the policy and
+// the baseline. Nothing published is an empty map.
+func Published(ctx context.Context, r *repo.Repo) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	tip, err := r.Ref(ctx, Ref)
+	if errors.Is(err, repo.ErrNoRef) || err == nil && tip == "" {
+		return files, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	objects, err := r.Batch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer objects.Close()
+	root, err := repo.TreeOf(objects, tip)
+	if err != nil {
+		return nil, err
+	}
+	return files, readFiles(objects, root, root, "", files)
+}
+
+func readFiles(objects change.Objects, root, id change.ID, dir string, files map[string][]byte) error {
+	entries, err := readTree(objects, id)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := path.Join(dir, e.Name)
+		if e.Mode == 0o040000 {
+			if err := readFiles(objects, root, e.ID, name, files); err != nil {
+				return err
+			}
+			continue
+		}
+		if files[name], err = readBlob(objects, root, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Entry returns the id of what stands at a path in a tree, "" when nothing does.
@@ -241,10 +292,10 @@ func Client(ctx context.Context, r *repo.Repo, environ func(string) string) (Pol
 		if !filepath.IsAbs(named) {
 			return Policy{}, fmt.Errorf("git config %s = %q: want an absolute path", Setting, named)
 		}
-		return fromFile(named)
+		return FromFile(named)
 	}
 	for _, name := range siteFiles(environ) {
-		p, err := fromFile(name)
+		p, err := FromFile(name)
 		if !errors.Is(err, ErrNone) {
 			return p, err
 		}
@@ -256,7 +307,20 @@ func Client(ctx context.Context, r *repo.Repo, environ func(string) string) (Pol
 	if err != nil {
 		return Policy{}, err
 	}
-	return fromCommit(ctx, r, tip, "", Ref)
+	return published(ctx, r, tip)
+}
+
+// published is the policy at Ref, with the baseline beside it.
+func published(ctx context.Context, r *repo.Repo, tip change.ID) (Policy, error) {
+	p, err := fromCommit(ctx, r, tip, "", Ref)
+	if err != nil {
+		return p, err
+	}
+	all, err := Published(ctx, r)
+	if data, ok := all[BaselineFile]; ok {
+		p.Files[BaselineFile] = data
+	}
+	return p, err
 }
 
 // siteFiles are the places of a policy for a whole machine or user.

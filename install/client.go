@@ -1,0 +1,341 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/sshkey"
+)
+
+// PolicyRef is where a server publishes the policy in force, and where a clone
+// keeps it as last fetched: a commit whose tree holds policy.toml and the files
+// that it reads.
+const PolicyRef = "refs/gatekeeper/policy"
+
+// Options say where and how to install into a developer's clone.
+type Options struct {
+	Dir      string   // in the work tree; "" is the current directory
+	Binaries string   // directory of the gatekeeper binaries; "" is the running program's
+	Environ  []string // as os.Environ; nil is the process's own
+	Agents   string   // "", "auto" or "none": this version sets up no agent
+
+	// OpenSigner opens the key that a signing key setting names; nil is
+	// sshkey.Open. It must not ask: a key that would, fails or waits.
+	OpenSigner func(ctx context.Context, spec string) (attestation.Signer, error)
+	// FetchTimeout bounds the fetch of the policy, which may fail; 0 is 20 s.
+	FetchTimeout time.Duration
+
+	stop func(step string) error
+}
+
+// Client installs gatekeeper in the clone that o.Dir is in, for all its worktrees.
+// An error means that nothing was changed.
+func Client(ctx context.Context, o Options) (Result, error) {
+	o = o.filled()
+	if o.Agents != "" && o.Agents != "auto" && o.Agents != "none" {
+		return Result{}, &UsageError{
+			Msg:  fmt.Sprintf("--agents %s: setting up agents is not in this version", o.Agents),
+			Hint: "use --agents none; agents are seen by their environment",
+		}
+	}
+	p, err := findClone(ctx, o.Dir, o.Environ)
+	if err != nil {
+		return Result{}, err
+	}
+	bins, err := companions(o.Binaries, client)
+	if err != nil {
+		return Result{}, err
+	}
+	res := newResult("install", client, p)
+	s, unlock, err := open(ctx, p, client, &res)
+	if err != nil {
+		return Result{}, err
+	}
+	defer unlock()
+	s.stop = o.stop
+	if err := s.finish(s.installClient(ctx, o, bins)); err != nil {
+		return Result{}, err
+	}
+	return res, nil
+}
+
+func (o Options) filled() Options {
+	if o.Environ == nil {
+		o.Environ = os.Environ()
+	}
+	if o.Dir == "" {
+		o.Dir = "."
+	}
+	if o.FetchTimeout == 0 {
+		o.FetchTimeout = 20 * time.Second
+	}
+	if o.OpenSigner == nil {
+		// A passphrase is asked for by nobody here: git and ssh-keygen find
+		// no terminal to ask on, and a program that says no.
+		env := append(slices.Clone(o.Environ), "SSH_ASKPASS_REQUIRE=force", "SSH_ASKPASS=false")
+		o.OpenSigner = func(ctx context.Context, spec string) (attestation.Signer, error) {
+			return sshkey.Open(ctx, spec, sshkey.Env{Environ: env, Dir: o.Dir})
+		}
+	}
+	return o
+}
+
+func newResult(command, role string, p place) Result {
+	return Result{Schema: Schema, Command: command, Role: role, GitDir: p.common, Actions: []Action{}, Notes: []string{}}
+}
+
+// findClone is find for a repository that people commit in.
+func findClone(ctx context.Context, dir string, environ []string) (place, error) {
+	p, err := find(ctx, dir, environ)
+	if err != nil || p.worktree != "" {
+		return p, err
+	}
+	if p.bare {
+		return p, &UsageError{
+			Msg:  fmt.Sprintf("%s is a bare repository, where nobody commits", p.gitDir),
+			Hint: "on a server: gatekeeper install --server " + p.gitDir,
+		}
+	}
+	return p, &UsageError{Msg: fmt.Sprintf("%s is not in a work tree", dir), Hint: "run this where you commit"}
+}
+
+func (s *site) installClient(ctx context.Context, o Options, bins binaries) error {
+	var err error
+	if s.result.Principal, err = s.principal(ctx); err != nil {
+		return err
+	}
+	w, err := s.clientWay(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.placeClientHooks(ctx, w, bins); err != nil {
+		return err
+	}
+	key, err := s.key(ctx, keyring{o.OpenSigner, o.Environ, s.git.dir})
+	if err != nil {
+		return err
+	}
+	s.result.AllowedSigners = allowedSigners(s.result.Principal, key)
+	if err := s.fetchPolicy(ctx, o.FetchTimeout); err != nil {
+		return err
+	}
+	return s.writeRecord()
+}
+
+// fetchPolicy fetches the policy that the server publishes. A server that cannot
+// be reached, or has none, is no failure: pre-push fetches it anew.
+func (s *site) fetchPolicy(ctx context.Context, patience time.Duration) error {
+	remote, err := s.remote(ctx)
+	if err != nil {
+		return err
+	}
+	if remote == "" {
+		s.result.did(Skipped, Policy, PolicyRef, "no remote to fetch it from")
+		return nil
+	}
+	net, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	g := s.git.with("GIT_TERMINAL_PROMPT=0")
+	theirs, err := g.line(net, "ls-remote", "--refs", remote, PolicyRef)
+	if err != nil {
+		s.result.did(Skipped, Policy, PolicyRef, fmt.Sprintf("%s cannot be reached now; pre-push will fetch it", remote))
+		return ctx.Err()
+	}
+	id, _, _ := strings.Cut(theirs, "\t")
+	if id == "" {
+		s.result.did(Skipped, Policy, PolicyRef, remote+" publishes none; form and signature are checked before a push")
+		return nil
+	}
+	mine, err := s.ref(ctx, PolicyRef)
+	if err != nil {
+		return err
+	}
+	if mine == id {
+		s.result.did(Kept, Policy, PolicyRef, "as "+remote+" publishes it")
+		return nil
+	}
+	// Nothing else of the clone may change: no tags, no FETCH_HEAD, no gc.
+	s.undoRef(PolicyRef, mine)
+	_, err = g.run(net, nil, "fetch", "--quiet", "--no-tags", "--no-prune", "--no-write-fetch-head",
+		"--no-recurse-submodules", "--no-auto-maintenance", remote, "+"+PolicyRef+":"+PolicyRef)
+	if err != nil {
+		s.result.did(Skipped, Policy, PolicyRef, fmt.Sprintf("the fetch from %s failed: %v", remote, err))
+		return ctx.Err()
+	}
+	s.madeRef(PolicyRef, mine)
+	s.result.did(Fetched, Policy, PolicyRef, "from "+remote)
+	return nil
+}
+
+// remote is the one that the current branch pulls from, else origin, else the only one.
+func (s *site) remote(ctx context.Context) (string, error) {
+	if branch, err := s.git.line(ctx, "symbolic-ref", "--quiet", "--short", "HEAD"); err == nil {
+		up, err := s.git.value(ctx, "branch."+branch+".remote")
+		if err != nil {
+			return "", err
+		}
+		if up != "" && up != "." {
+			return up, nil
+		}
+	}
+	out, err := s.git.line(ctx, "remote")
+	if err != nil {
+		return "", err
+	}
+	all := strings.Fields(out)
+	switch {
+	case slices.Contains(all, "origin"):
+		return "origin", nil
+	case len(all) == 1:
+		return all[0], nil
+	}
+	return "", nil
+}
+
+// ref is what a ref holds; "" when it is not there.
+func (s *site) ref(ctx context.Context, name string) (string, error) {
+	return s.git.line(ctx, "for-each-ref", "--format=%(objectname)", name)
+}
+
+// setRef makes a ref hold id, or be gone for "".
+func (s *site) setRef(ctx context.Context, name, id string) error {
+	args := []string{"update-ref", name, id}
+	if id == "" {
+		args = []string{"update-ref", "-d", name}
+	}
+	_, err := s.git.run(ctx, nil, args...)
+	return err
+}
+
+func (s *site) undoRef(name, id string) {
+	s.undo = append(s.undo, func() error { return s.setRef(context.Background(), name, id) })
+}
+
+// madeRef notes that a ref is ours, and what it held before us.
+func (s *site) madeRef(name, old string) {
+	if !slices.ContainsFunc(s.record.refs, func(r recordedRef) bool { return r.name == name }) {
+		s.record.refs = append(s.record.refs, recordedRef{name, old})
+	}
+}
+
+// UninstallClient takes gatekeeper out of the clone that o.Dir is in. What somebody
+// changed since is left, and the Result is not Complete; run again after mending.
+// Signing keys stay.
+func UninstallClient(ctx context.Context, o Options) (Result, error) {
+	o = o.filled()
+	p, err := findClone(ctx, o.Dir, o.Environ)
+	if err != nil {
+		return Result{}, err
+	}
+	res := newResult("uninstall", client, p)
+	s, unlock, err := open(ctx, p, client, &res)
+	if err != nil {
+		return Result{}, err
+	}
+	defer unlock()
+	s.stop = o.stop
+	if s.had == nil && !s.exists("gatekeeper") {
+		return res, nil
+	}
+	if err := s.finish(s.uninstallClient(ctx)); err != nil {
+		return Result{}, err
+	}
+	return res, nil
+}
+
+func (s *site) uninstallClient(ctx context.Context) error {
+	if c := s.record.setting("gatekeeper.signingKey"); c != nil {
+		s.result.note("the signing key stays in %s", c.value)
+	}
+	if err := s.takeHooksOut(ctx); err != nil {
+		return err
+	}
+	if err := s.restoreConfig(ctx); err != nil {
+		return err
+	}
+	if err := s.restoreRefs(ctx); err != nil {
+		return err
+	}
+	if err := s.leaveRecord(); err != nil {
+		return err
+	}
+	return s.removeState()
+}
+
+// restoreRefs takes back the refs that we made, whatever they hold by now.
+func (s *site) restoreRefs(ctx context.Context) error {
+	for _, r := range s.record.refs {
+		now, err := s.ref(ctx, r.name)
+		if err != nil {
+			return err
+		}
+		if now == "" {
+			continue
+		}
+		s.undoRef(r.name, now)
+		if err := s.setRef(ctx, r.name, r.before); err != nil {
+			return err
+		}
+		s.result.did(Removed, Policy, r.name, "")
+	}
+	s.record.refs = nil
+	return nil
+}
+
+// leaveRecord removes the record, or where something was left keeps it for that.
+func (s *site) leaveRecord() error {
+	if err := s.remove(s.configBefore()); err != nil {
+		return err
+	}
+	if len(s.record.files) > 0 {
+		return s.writeRecord()
+	}
+	if err := s.remove(s.recordPath()); err != nil {
+		return err
+	}
+	return s.removeDirs()
+}
+
+// removeState removes what gatekeeper keeps in each worktree and for all of them.
+// It comes last, because it cannot be taken back. Where a server's side stands in
+// the same repository, or a hook was left, what belongs to those stays.
+func (s *site) removeState() error {
+	dirs, err := s.worktreeStates()
+	if err != nil {
+		return err
+	}
+	if !s.exists("gatekeeper/install-server") && len(s.record.files) == 0 {
+		dirs = append(dirs, s.path("gatekeeper"))
+	}
+	for _, dir := range dirs {
+		if _, err := os.Lstat(dir); err != nil {
+			continue
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+		s.result.did(Removed, State, dir, "")
+	}
+	return nil
+}
+
+// worktreeStates are the state directories of the linked worktrees.
+func (s *site) worktreeStates() ([]string, error) {
+	entries, err := os.ReadDir(s.path("worktrees"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var dirs []string
+	for _, e := range entries {
+		dirs = append(dirs, filepath.Join(s.path("worktrees"), e.Name(), "gatekeeper"))
+	}
+	return dirs, err
+}
