@@ -7,7 +7,7 @@ import (
 )
 
 // Limits on a pair of texts. Beyond them a file counts as binary. They keep the
-// worst pair below 2^29 steps and 16 MiB.
+// worst pair below 2^28 steps and about 16 MiB.
 const (
 	maxText  = 4 << 20   // bytes a side
 	maxLines = 1<<16 - 1 // lines a side between the common ends, when both sides have any
