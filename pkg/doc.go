@@ -10,6 +10,7 @@
 //	  kms        PEM keys and key services, through sigstore. Only signs
 //	trust        whose key counts, for what, and when. Knows no approval
 //	policy       what is approved: models, tools, refs, limits. Reads no commit
+//	  inforce    which policy a repository is under. Decides nothing
 //	gate         the decision: commits, attestations, trust and policy make a
 //	             verdict. Opens no file, starts no process, sees no repository
 //	agent        the coding agents: their marks in environment and ancestry.
