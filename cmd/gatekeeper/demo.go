@@ -75,7 +75,9 @@ everybody's, once.`)
 	s.quietly(bob, "bob", "gatekeeper", "install")
 	signers := s.quietly(alice, "alice", "gatekeeper", "key", "show") + s.quietly(bob, "bob", "gatekeeper", "key", "show")
 	s.write("allowed_signers", signers)
-	s.show(admin, ".", "gatekeeper", "install", "--server", "server.git", "--policy", "policy.toml")
+	s.quietly(admin, ".", "gatekeeper", "install", "--server", "server.git", "--policy", "policy.toml")
+	s.quietly(alice, "alice", "gatekeeper", "install")
+	s.quietly(bob, "bob", "gatekeeper", "install") // once more: it fetches the policy, and changes nothing else
 }
 
 func (s *stage) approved() {

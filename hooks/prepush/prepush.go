@@ -123,7 +123,7 @@ func (p push) judge(ctx context.Context) int {
 		if err != nil {
 			return p.hook.unchecked(err)
 		}
-		if verdict.Verdict == gate.Refused && !fetched && inForce.Where == inforce.Ref {
+		if verdict.Verdict == gate.Refused && !fetched && strings.HasPrefix(inForce.Where, inforce.Ref) {
 			if fetched = p.fetchPolicy(ctx); fetched {
 				continue
 			}

@@ -312,7 +312,7 @@ func Client(ctx context.Context, r *repo.Repo, environ func(string) string) (Pol
 
 // published is the policy at Ref, with the baseline beside it.
 func published(ctx context.Context, r *repo.Repo, tip change.ID) (Policy, error) {
-	p, err := fromCommit(ctx, r, tip, "", Ref)
+	p, err := fromCommit(ctx, r, tip, "", Ref+"/"+File)
 	if err != nil {
 		return p, err
 	}
