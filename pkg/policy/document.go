@@ -492,7 +492,7 @@ func (t *table) onlyKnown() {
 
 func (t *table) unknownHint(key string) string {
 	near := nearest(key, t.d.schema[t.name])
-	if t.name == "" && t.d.schema[near] != nil {
+	if t.name == "" && near != "" && t.d.schema[near] != nil {
 		near = (&table{name: near}).written()
 	}
 	home := t.d.homes(key)

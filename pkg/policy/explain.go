@@ -175,17 +175,20 @@ func viaAtLeast(least provenance.Via) []string {
 func (m *modelEntry) conditions(q *Query) []string {
 	var list []string
 	if q.anyTool && len(m.tools) > 0 {
-		list = append(list, "with "+either(texts(m.tools)))
+		list = append(list, "only with "+either(texts(m.tools)))
 	}
 	if q.anyRef && len(m.refs) > 0 {
-		list = append(list, "on "+either(texts(m.refs)))
+		list = append(list, "only on "+either(texts(m.refs)))
 	}
 	if q.anyClass && m.minClass > trust.Developer {
-		list = append(list, "signed by a "+m.minClass.String()+" or higher")
+		list = append(list, "only signed by a "+m.minClass.String()+" or higher")
+	}
+	if len(m.deny) > 0 && (q.Path == "" || matchAny(m.deny, q.Path)) {
+		list = append(list, "not for "+either(texts(m.deny))+" (not enforced in this version)")
 	}
 	if !m.until.IsZero() {
 		if !q.At.Before(m.until) {
-			return append(list, "signed before "+day(m.until)+", when the approval ended (grace)")
+			return append(list, "only signed before "+day(m.until)+", when the approval ended (grace)")
 		}
 		list = append(list, "until "+day(m.until))
 	}

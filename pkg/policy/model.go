@@ -26,7 +26,7 @@ type Query struct {
 	Model  provenance.Model
 	Via    provenance.Via
 	Ref    string      // whole name
-	Path   string      // not judged by this version
+	Path   string      // not judged by this version; Explain mentions it
 	At     time.Time   // the server's time of receipt; a zero time lies in no period
 	Signed time.Time   // signing time, for grace; zero when nothing is signed
 	Class  trust.Class // of the signer
@@ -123,7 +123,7 @@ func (m *modelEntry) miss(q *Query, grace time.Duration) miss {
 	case !m.from.IsZero() && q.At.Before(m.from):
 		return early
 	case !m.until.IsZero() && (q.At.IsZero() || !q.At.Before(m.until)):
-		if m.denied || q.Signed.IsZero() || !q.Signed.Before(m.until) || !q.At.Before(m.until.Add(grace)) {
+		if m.denied || q.At.IsZero() || q.Signed.IsZero() || !q.Signed.Before(m.until) || !q.At.Before(m.until.Add(grace)) {
 			return late
 		}
 	}
@@ -131,6 +131,9 @@ func (m *modelEntry) miss(q *Query, grace time.Duration) miss {
 }
 
 func (m *modelEntry) names(id string) bool { return matchKnown(m.id, m.denied, id) }
+
+// asksMore reports whether the entry wants a higher class of signer.
+func (m *modelEntry) asksMore(q *Query) bool { return !q.anyClass && q.Class < m.minClass }
 
 func toolName(t provenance.Tool) string {
 	if t.Name == "" {
@@ -158,7 +161,7 @@ func (p *Policy) Model(q Query) Decision {
 		switch {
 		case m.denied:
 			d.refuse(RuleModelDenied, because(fmt.Sprintf("model %s is denied", quote(id)), m.reason), p.approvedHere(q))
-		case !q.anyClass && q.Class < m.minClass:
+		case m.asksMore(&q):
 			d.refuse(RuleSignerNotAllowed, fmt.Sprintf("model %s asks for a signer of class %s, this one is %s", quote(id), m.minClass, q.Class),
 				"push it by way of a "+m.minClass.String()+" that signs")
 		}
@@ -237,7 +240,7 @@ func (p *Policy) approvedHere(q Query) string {
 	more := 0
 	for i := range p.models {
 		m := &p.models[i]
-		if m.denied || slices.Contains(ids, m.id.text) || m.miss(&q, 0) != applies || p.deniedBefore(i) {
+		if m.denied || slices.Contains(ids, m.id.text) || m.miss(&q, 0) != applies || m.asksMore(&q) || p.deniedBefore(i) {
 			continue
 		}
 		if len(ids) == most {
