@@ -47,7 +47,7 @@ func TestTheTreeOfAnIndexIsWhatGitWouldWrite(t *testing.T) {
 			t.Run(format+" version "+version, func(t *testing.T) {
 				f := newFixture(t, "--object-format="+format)
 				f.git("config", "index.version", version)
-				for round := range 25 {
+				for round := range 12 {
 					f.disturb(round)
 					f.checkTree(f.index())
 				}
