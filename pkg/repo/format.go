@@ -199,15 +199,12 @@ func (p *configParser) variable() (key, value string, err error) {
 	return "", "", errConfigSyntax
 }
 
-// value reads to the end of the line: quotes, escapes, comments, and white space
-// inside kept but at the end dropped.
+// value reads to the end of the line: quotes, escapes, comments; white space is
+// kept inside and dropped at both ends.
 func (p *configParser) value() (string, error) {
 	var b strings.Builder
+	var space []byte // seen, but perhaps at the end
 	quoted := false
-	end := 0 // length of b without white space at its end
-	for p.i < len(p.s) && (p.s[p.i] == ' ' || p.s[p.i] == '\t') {
-		p.i++
-	}
 	for {
 		c := p.next()
 		switch {
@@ -215,15 +212,23 @@ func (p *configParser) value() (string, error) {
 			if quoted {
 				return "", errConfigSyntax
 			}
-			return b.String()[:end], nil
+			return b.String(), nil
+		case !quoted && (c == ' ' || c == '\t' || c == '\r'):
+			if b.Len() > 0 {
+				space = append(space, c)
+			}
+			continue
 		case !quoted && (c == '#' || c == ';'):
 			p.skipLine()
-			return b.String()[:end], nil
-		case c == '"':
+			return b.String(), nil
+		}
+		b.Write(space)
+		space = space[:0]
+		switch c {
+		case '"':
 			quoted = !quoted
-			end = b.Len()
 			continue
-		case c == '\\':
+		case '\\':
 			switch c = p.next(); c {
 			case '\n':
 				continue
@@ -237,14 +242,8 @@ func (p *configParser) value() (string, error) {
 			default:
 				return "", errConfigSyntax
 			}
-			b.WriteByte(c)
-			end = b.Len()
-			continue
 		}
 		b.WriteByte(c)
-		if quoted || c != ' ' && c != '\t' {
-			end = b.Len()
-		}
 	}
 }
 

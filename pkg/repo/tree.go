@@ -85,17 +85,20 @@ func (b *builder) pop() {
 	name := b.path[parent.prefix : done.prefix-1]
 	b.path = b.path[:parent.prefix]
 	if len(done.raw) > 0 {
-		parent.add(0o40000, name, b.write(done.raw))
+		parent.add(0o40000, name, []byte(b.write(done.raw)))
 	}
 }
 
-func (f *frame) add(mode uint32, name []byte, id change.ID) {
+func (f *frame) add(mode uint32, name, id []byte) {
 	f.raw = strconv.AppendUint(f.raw, uint64(mode), 8)
 	f.raw = append(f.raw, ' ')
 	f.raw = append(f.raw, name...)
 	f.raw = append(f.raw, 0)
 	f.raw = append(f.raw, id...)
 }
+
+// zeroID names no object in either format.
+var zeroID [32]byte
 
 // step takes in the next entry, or all entries of a directory that is known.
 func (b *builder) step() error {
@@ -119,7 +122,7 @@ func (b *builder) step() error {
 			node := b.child(f, rest[:slash])
 			if node >= 0 && b.x.nodes[node].entries >= 0 {
 				n := b.x.nodes[node]
-				f.add(0o40000, rest[:slash], n.id)
+				f.add(0o40000, rest[:slash], []byte(n.id))
 				return b.skip(n.entries, f.prefix+slash+1)
 			}
 			if b.depth > maxDepth {
@@ -129,7 +132,7 @@ func (b *builder) step() error {
 			b.push(len(b.path), node)
 			continue
 		case intended:
-		case id == zeroID(b.x.idSize):
+		case bytes.Equal(id, zeroID[:b.x.idSize]):
 			return odd("no object for %q", cut(string(b.name)))
 		case whole:
 			f.add(mode, rest[:slash], id)
@@ -139,11 +142,6 @@ func (b *builder) step() error {
 		b.i++
 		return nil
 	}
-}
-
-func zeroID(size int) change.ID {
-	var zero [32]byte
-	return change.ID(zero[:size])
 }
 
 func (b *builder) child(f *frame, name []byte) int {
@@ -181,12 +179,12 @@ func (b *builder) skip(entries, prefix int) error {
 }
 
 // entry reads entry b.i: it sets b.name and returns the rest.
-func (b *builder) entry() (mode uint32, id change.ID, intended bool, err error) {
+func (b *builder) entry() (mode uint32, id []byte, intended bool, err error) {
 	x := b.x
 	at := int(x.offsets[b.i])
 	mode = binary.BigEndian.Uint32(x.data[at+modeOffset:])
 	at += statSize
-	id = change.ID(x.data[at : at+x.idSize])
+	id = x.data[at : at+x.idSize]
 	at += x.idSize
 	if binary.BigEndian.Uint16(x.data[at:])&flagExtended != 0 {
 		intended = binary.BigEndian.Uint16(x.data[at+2:])&flagIntentToAdd != 0
