@@ -119,6 +119,7 @@ type hook struct {
 	hasAbove bool
 	config   *repo.Settings
 	git      *invocation
+	key      attestation.Signer
 }
 
 func (h *hook) say(format string, args ...any) { say(h.Stderr, format, args...) }

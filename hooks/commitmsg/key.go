@@ -2,6 +2,7 @@ package commitmsg
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/session"
@@ -23,17 +25,36 @@ func (h *hook) sign(ctx context.Context, p *session.Prepared) error {
 	if p.Attestation != "" {
 		return nil
 	}
-	signer, err := h.signer(ctx)
-	if err == nil {
-		var a attestation.Attestation
-		claim := attestation.Attestation{Time: h.Now(), Bind: p.Bind, Change: p.Change}
-		if a, err = attestation.Sign(ctx, signer, p.Values, claim); err == nil {
-			p.Attestation = a.String()
-			return nil
-		}
+	a := attestation.Attestation{Time: h.Now(), Bind: p.Bind, Change: p.Change}
+	signer, plain, err := h.signer(ctx)
+	switch {
+	case err != nil:
+	case plain:
+		a, err = signPlain(ctx, signer, p.Values, a)
+	default:
+		a, err = attestation.Sign(ctx, signer, p.Values, a)
 	}
-	return fmt.Errorf("recorded, but not signed: %w", err)
+	if err != nil {
+		return fmt.Errorf("recorded, but not signed: %w", err)
+	}
+	p.Attestation = a.String()
+	return nil
 }
+
+// signPlain is attestation.Sign without its look at the signature, which is there
+// for keys that others hold and would take longer here than all the rest.
+func signPlain(ctx context.Context, s attestation.Signer, values []string, a attestation.Attestation) (attestation.Attestation, error) {
+	a.Key = s.PublicKey().Fingerprint()
+	a.Time = a.Time.UTC().Truncate(time.Second)
+	var err error
+	a.Scheme, a.Sig, err = s.Sign(ctx, attestation.Statement(values, a))
+	return a, err
+}
+
+// warmUp has crypto/ed25519 build its table of the base point, which it does once
+// in every process and which takes longer than all that a small commit needs. It is
+// called on a thread of its own, while the index is read.
+func warmUp() { ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)) }
 
 // keySpec names the signing key: gatekeeper.signingKey, else git's own when
 // that is an SSH key, else whatever ssh-agent holds.
@@ -52,20 +73,24 @@ func (h *hook) keySpec(ctx context.Context) string {
 	return ""
 }
 
-func (h *hook) signer(ctx context.Context) (attestation.Signer, error) {
+func (h *hook) signer(ctx context.Context) (s attestation.Signer, plain bool, err error) {
 	spec := h.keySpec(ctx)
 	if spec == "" {
-		return nil, errNoKey
+		return nil, false, errNoKey
 	}
-	if s, err := h.plainKey(spec); err == nil || h.OpenSigner == nil {
-		return s, err
+	if s, err = h.plainKey(spec); err == nil || h.OpenSigner == nil {
+		return s, true, err
 	}
-	return h.OpenSigner(ctx, spec)
+	s, err = h.OpenSigner(ctx, spec)
+	return s, false, err
 }
 
 // plainKey reads the one kind of key that needs no more than the standard
 // library. A public key's file stands for the private one beside it.
 func (h *hook) plainKey(spec string) (attestation.Signer, error) {
+	if h.key != nil {
+		return h.key, nil
+	}
 	data, err := os.ReadFile(strings.TrimSuffix(h.keyPath(spec), ".pub"))
 	if err != nil {
 		return nil, fmt.Errorf("read the signing key: %w", err)
@@ -74,7 +99,8 @@ func (h *hook) plainKey(spec string) (attestation.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the signing key %s: %w", spec, err)
 	}
-	return attestation.NewSigner(key)
+	h.key, err = attestation.NewSigner(key)
+	return h.key, err
 }
 
 // keyPath is the file that a key's name stands for, as git expands it.
@@ -88,9 +114,12 @@ func (h *hook) keyPath(spec string) string {
 // becomeBig hands the whole hook to the program that reads every kind of key,
 // when the key is not of the plain kind. It does not return then. It is called
 // before anything is changed, so the other program begins at the beginning.
-func (h *hook) becomeBig(ctx context.Context) error {
+func (h *hook) becomeBig(ctx context.Context, p session.Prepared) error {
+	if p.Attestation != "" || p.Unsigned || h.OpenSigner != nil {
+		return nil
+	}
 	spec := h.keySpec(ctx)
-	if h.OpenSigner != nil || spec == "" {
+	if spec == "" {
 		return nil
 	}
 	_, err := h.plainKey(spec)

@@ -19,23 +19,19 @@ func commitMsg(ctx context.Context, h *hook, args []string) error {
 	}
 	p, ok := h.prepared(ctx)
 	if !ok {
-		if err := h.becomeBig(ctx); err != nil {
-			return err
-		}
 		if p, err = h.workOut(ctx, message, "", ""); err != nil {
 			return notRecorded(err)
 		}
-	} else if p.Attestation == "" && !p.Unsigned {
-		if err := h.becomeBig(ctx); err != nil {
-			return err
-		}
+	}
+	if err := h.becomeBig(ctx, p); err != nil {
+		return err
 	}
 	if err := h.put(ctx, path, message, &p); err != nil {
 		_ = h.state.Drop() // it was said; post-commit need not say it again
 		return err
 	}
-	if h.unsettled(p) {
-		return h.keep(p)
+	if h.unsettled(p) || p.Buffer.Empty(message) {
+		return h.keep(p) // with --allow-empty-message there is a commit, and post-commit says so
 	}
 	return h.state.Drop()
 }

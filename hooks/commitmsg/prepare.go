@@ -24,12 +24,10 @@ func prepareCommitMsg(ctx context.Context, h *hook, args []string) error {
 		return fmt.Errorf("nothing recorded: %w", err)
 	}
 	// Where a person still edits and commit-msg follows, that one signs.
-	now := !h.editorOpens() || !h.invocation().commitMsgRuns()
-	if now {
-		if err := h.becomeBig(ctx); err != nil {
-			return err
-		}
+	if !h.editorOpens() {
+		go warmUp()
 	}
+	now := !h.editorOpens() || !h.invocation().commitMsgRuns()
 	p, err := h.workOut(ctx, message, source, sha)
 	if err != nil {
 		_ = h.state.Drop() // or commit-msg takes an older one for this commit's
@@ -39,14 +37,22 @@ func prepareCommitMsg(ctx context.Context, h *hook, args []string) error {
 		return notRecorded(err)
 	}
 	if now {
+		if err := h.becomeBig(ctx, p); err != nil {
+			return err
+		}
 		if err := h.put(ctx, path, message, &p); err != nil {
 			h.say("%v", err)
 		}
 	}
-	if h.invocation().commitMsgRuns() || h.editorOpens() || h.unsettled(p) {
+	switch {
+	case h.editorOpens() || h.unsettled(p) || p.Buffer.Empty(message):
 		return h.keep(p)
+	case !h.invocation().commitMsgRuns():
+		return h.state.Drop()
+	case p.Git == os.Getppid():
+		return h.state.Stamped(p.Git)
 	}
-	return h.state.Drop()
+	return h.keep(p)
 }
 
 // keep leaves p to the hooks that follow. Without it commit-msg works
@@ -229,7 +235,10 @@ func (h *hook) put(ctx context.Context, path string, message []byte, p *session.
 	}
 	block, err := p.Buffer.Read(text)
 	if err != nil {
-		return notRecorded(err)
+		if text, err = withoutOwn(p, text, err); err != nil {
+			return notRecorded(err)
+		}
+		block = trailer.Block{}
 	}
 	if stands(p, block) && bytes.Equal(text, message) {
 		return nil
@@ -249,6 +258,26 @@ func (h *hook) put(ctx context.Context, path string, message []byte, p *session.
 		}
 	}
 	return unsigned
+}
+
+// withoutOwn takes the lines of p out of a message in which they no longer stand
+// at the end, because another hook wrote something after them. Lines of anybody
+// else are not touched, and the error stays.
+func withoutOwn(p *session.Prepared, text []byte, err error) ([]byte, error) {
+	if p.Attestation == "" {
+		return nil, err
+	}
+	own := lines(p)
+	rest, lifted := p.Buffer.Lift(text)
+	for _, l := range lifted {
+		if !slices.Contains(own, l) {
+			return nil, err
+		}
+	}
+	if _, err := p.Buffer.Read(rest); err != nil {
+		return nil, err
+	}
+	return rest, nil
 }
 
 // lines are the trailers to write, in their order.

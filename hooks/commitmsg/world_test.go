@@ -85,9 +85,14 @@ func newWorld(t testing.TB, initArgs ...string) *world {
 	seed := sha256.Sum256([]byte("alice"))
 	key := ed25519.NewKeyFromSeed(seed[:])
 	w.put("key", string(attestation.MarshalKey(key, "alice")), 0o600)
-	for _, name := range []string{"prepare-commit-msg", "commit-msg", "applypatch-msg", "post-rewrite"} {
+	for _, name := range []string{"prepare-commit-msg", "applypatch-msg", "post-rewrite"} {
 		w.put("hooks/"+name, fmt.Sprintf("#!/bin/sh\nexec %q %s \"$@\"\n", program(t), name), 0o755)
 	}
+	w.put("hooks/commit-msg", fmt.Sprintf(`#!/bin/sh
+state=${GIT_DIR:-.git}/gatekeeper
+if [ -e "$state/stamped" ] && read -r git <"$state/stamped" && [ "$git" = "$PPID" ]; then exit 0; fi
+exec %q commit-msg "$@"
+`, program(t)), 0o755)
 	w.put("hooks/post-commit", fmt.Sprintf(`#!/bin/sh
 g="${GIT_DIR:-.git}/gatekeeper"
 if [ -e "$g/prepared" ] || [ -e "$g/declared" ]; then exec %q post-commit; fi

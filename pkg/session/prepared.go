@@ -180,14 +180,20 @@ func (s *State) Prepared() (p Prepared, ok bool, err error) {
 }
 
 // Prepare leaves p for the hooks that follow, in place of what was left before.
-// Nobody reads while it writes, and a file cut short is seen as such, so it
-// writes in place.
 func (s *State) Prepare(p Prepared) error {
-	path, text := s.path(preparedFile), []byte(p.String())
-	err := os.WriteFile(path, text, 0o666)
+	if err := s.remove(stampedFile); err != nil {
+		return err
+	}
+	return s.write(preparedFile, p.String())
+}
+
+// write replaces a file of the state. Nobody reads while it writes, and a file
+// cut short is seen as such, so it writes in place.
+func (s *State) write(name, text string) error {
+	err := os.WriteFile(s.path(name), []byte(text), 0o666)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = os.MkdirAll(s.dir, 0o777); err == nil {
-			err = os.WriteFile(path, text, 0o666)
+			err = os.WriteFile(s.path(name), []byte(text), 0o666)
 		}
 	}
 	if err != nil {
@@ -197,4 +203,16 @@ func (s *State) Prepare(p Prepared) error {
 }
 
 // Drop takes away what prepare-commit-msg left.
-func (s *State) Drop() error { return s.remove(preparedFile) }
+func (s *State) Drop() error { return errors.Join(s.remove(preparedFile), s.remove(stampedFile)) }
+
+const stampedFile = "stamped"
+
+// Stamped leaves word that the message of the commit that this git makes is
+// complete, in place of what was left before: its process id, which
+// the shim of commit-msg compares with its own parent's to save starting anything.
+func (s *State) Stamped(git int) error {
+	if err := s.remove(preparedFile); err != nil {
+		return err
+	}
+	return s.write(stampedFile, strconv.Itoa(git)+"\n")
+}

@@ -4,7 +4,7 @@
 // Both stand as small text files in the git directory of the worktree, below
 // gatekeeper/: "declared" grows a line at a time and goes away when all of it is
 // used; "prepared" is there only while a commit is under way or has still to be
-// looked at. A line that cannot be read is reported and passed over: it never
+// looked at, and "stamped" says which git's commit needs no more. A line that cannot be read is reported and passed over: it never
 // takes the others with it.
 //
 // Several processes may declare, use and read at once; nobody waits and
