@@ -42,7 +42,7 @@ func (p *Policy) Check() CheckReport {
 		Schema: CheckSchema, Policy: p.name, Digest: p.digest, Mode: p.defaults.Mode,
 		Counts: Counts{Refs: len(p.refs), Models: len(p.models), Aliases: len(p.aliases), Tools: len(p.tools),
 			MCP: len(p.mcp), Signers: len(p.keys), Baseline: len(p.baseline)},
-		Hints:       append([]Note{}, p.hints...),
+		Hints:       append(append([]Note{}, p.hints...), p.shadowed()...),
 		NotEnforced: append([]Note{}, p.unenforced...),
 	}
 }

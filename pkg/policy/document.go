@@ -17,6 +17,10 @@ import (
 // MaxSize bounds a policy, in bytes.
 const MaxSize = 1 << 20
 
+// maxEntries bounds the entries of one kind, as every question walks them and
+// each is compared with those before it. Signers are looked up by key instead.
+const maxEntries = 1024
+
 // A document is a TOML file with the places of its parts. Reading from it
 // collects faults instead of stopping at the first.
 type document struct {
@@ -465,6 +469,10 @@ func (t *table) list(key string) []*table {
 		}
 	default:
 		t.d.fault(t.keyPlace(key), "write [["+key+"]]", "%s is a list of tables, not %s", key, kind(v))
+		return nil
+	}
+	if len(items) > maxEntries && key != "signer" {
+		t.d.fault(t.keyPlace(key), "use patterns", "%d entries [[%s]] are more than %d", len(items), key, maxEntries)
 		return nil
 	}
 	var list []*table

@@ -199,7 +199,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		onlyKnownKeys(t, data)
-		for _, n := range slices.Concat(p.hints, p.unenforced) {
+		for _, n := range slices.Concat(p.Check().Hints, p.unenforced) {
 			if n.Line > 1+strings.Count(string(data), "\n") && n.File == p.name {
 				t.Fatalf("note beyond the file: %v", n)
 			}

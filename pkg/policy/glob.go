@@ -22,6 +22,7 @@ const (
 type glob struct {
 	text  string // as written
 	code  string // with anyButSlash and anyAtAll in place of stars
+	plain int    // bytes of code before the first star
 	stars bool
 }
 
@@ -41,7 +42,11 @@ func compileGlob(pattern string) (glob, error) {
 	}
 	code := strings.ReplaceAll(pattern, "**", "\x02")
 	code = strings.ReplaceAll(code, "*", "\x01")
-	return glob{text: pattern, code: code, stars: code != pattern}, nil
+	g := glob{text: pattern, code: code, plain: len(code)}
+	if i := strings.IndexAny(code, anyStar); i >= 0 {
+		g.plain, g.stars = i, true
+	}
+	return g, nil
 }
 
 func (g glob) match(name string) bool {
@@ -49,13 +54,12 @@ func (g glob) match(name string) bool {
 		return g.code != "" && g.code == name
 	}
 	// Nearly every pattern is plain text and one star at its end.
-	plain := strings.IndexAny(g.code, anyStar)
-	rest, ok := strings.CutPrefix(name, g.code[:plain])
+	rest, ok := strings.CutPrefix(name, g.code[:g.plain])
 	if !ok {
 		return false
 	}
-	if plain == len(g.code)-1 {
-		return g.code[plain] == anyAtAll || strings.IndexByte(rest, '/') < 0
+	if g.plain == len(g.code)-1 {
+		return g.code[g.plain] == anyAtAll || strings.IndexByte(rest, '/') < 0
 	}
 	at := g.run(name)
 	return at[len(g.code)]
@@ -108,6 +112,9 @@ func (g glob) passStars(at []bool) {
 // covers reports whether g matches all that other does. It may miss a case, but
 // what it affirms is so: each star of other is taken by a star of g as wide.
 func (g glob) covers(other glob) bool {
+	if !strings.HasPrefix(other.code, g.code[:g.plain]) || !g.stars && g.code != other.code {
+		return false
+	}
 	now, next := make([]bool, len(g.code)+1), make([]bool, len(g.code)+1)
 	now[0] = true
 	g.passStars(now)

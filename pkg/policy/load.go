@@ -97,7 +97,6 @@ func Parse(name string, data []byte, open func(name string) ([]byte, error)) (*P
 	p.signers = trust.NewSet(p.keys)
 	p.digest = digestOf(append([][]byte{data}, beside...))
 	p.unenforced = d.unenforced()
-	p.hints = append(p.hints, p.shadowed()...)
 	return p, nil
 }
 
@@ -165,6 +164,7 @@ func (p *Policy) readModels(top *table) {
 		if s := t.sub("paths"); s != nil {
 			m.deny = s.globs("deny", pathGlob)
 		}
+		m.dead = p.deniedAlready(&m)
 		p.models = append(p.models, m)
 	}
 	for _, t := range top.list("alias") {

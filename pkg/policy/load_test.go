@@ -106,6 +106,15 @@ func TestLoad(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+	t.Run("the largest policy is loaded and checked without delay", func(t *testing.T) {
+		text := "schema = 1\n" + strings.Repeat("[[model]]\nid = \"a*a*a*/**b*\"\nstatus = \"denied\"\n", maxEntries)
+		if got := len(parse(t, text).Check().Hints); got < maxEntries-1 {
+			t.Errorf("%d hints", got)
+		}
+		if _, err := Parse("policy.toml", []byte(text+"[[model]]"), nil); err == nil || !strings.Contains(err.Error(), ":2:3: 1025 entries [[model]] are more than 1024") {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("ten faults are shown and the rest counted", func(t *testing.T) {
 		_, err := Parse("policy.toml", []byte("schema = 1\n"+strings.Repeat("[[ref]]\n", 14)), nil)
 		if lines := strings.Split(err.Error(), "\n"); len(lines) != 11 || lines[10] != "and 4 more" {

@@ -240,7 +240,7 @@ func (p *Policy) approvedHere(q Query) string {
 	more := 0
 	for i := range p.models {
 		m := &p.models[i]
-		if m.denied || slices.Contains(ids, m.id.text) || m.miss(&q, 0) != applies || m.asksMore(&q) || p.deniedBefore(i) {
+		if m.denied || m.dead || slices.Contains(ids, m.id.text) || m.miss(&q, 0) != applies || m.asksMore(&q) {
 			continue
 		}
 		if len(ids) == most {
@@ -259,10 +259,11 @@ func (p *Policy) approvedHere(q Query) string {
 	return s + " (" + joinEntries(entries) + ")"
 }
 
-// deniedBefore reports whether an earlier denial leaves nothing of entry i.
-func (p *Policy) deniedBefore(i int) bool {
-	for j := range i {
-		if p.models[j].denied && p.models[j].covers(&p.models[i]) {
+// deniedAlready reports whether one of the entries read so far denies all that m
+// speaks of.
+func (p *Policy) deniedAlready(m *modelEntry) bool {
+	for i := range p.models {
+		if p.models[i].denied && p.models[i].covers(m) {
 			return true
 		}
 	}

@@ -61,6 +61,7 @@ type modelEntry struct {
 	minClass    trust.Class
 	reason      string
 	owner       string
+	dead        bool // an earlier denial leaves nothing of it
 }
 
 type aliasEntry struct {
