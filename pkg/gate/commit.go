@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,29 +52,21 @@ func (j *judge) commit(ctx context.Context, job *job) (CommitVerdict, error) {
 		return v, err
 	}
 	v.Evidence, v.Binding, v.Signers = weigh(said, claims)
-	if v.Evidence != Attested && v.Evidence != NoneObserved {
-		exempt, err := j.replay(ctx, job)
-		if err != nil {
-			return v, err
-		}
-		if exempt {
-			v.Verdict = Exempt
-			return v, nil
-		}
+	if exempt, err := j.exempt(ctx, job, v.Evidence, claims); err != nil {
+		return v, err
+	} else if exempt {
+		v.Verdict = Exempt
+		return v, nil
 	}
 	return j.settle(v, j.findings(said, claims, v.Evidence)...), nil
 }
 
-// close1 adds findings to a commit's verdict and settles it by the mode of the ref.
+// settle adds findings to a commit's verdict and settles it by the mode of the ref.
 func (j *judge) settle(v CommitVerdict, findings ...Finding) CommitVerdict {
 	v.Findings = append(v.Findings, findings...)
-	switch {
-	case len(v.Findings) == 0:
-		v.Verdict = Accepted
-	case j.rule.Mode == policy.Warn:
-		v.Verdict = Warned
-	default:
-		v.Verdict = Refused
+	v.Verdict = Accepted
+	if len(v.Findings) > 0 {
+		v.Verdict = outcome(j.rule.Mode)
 	}
 	return v
 }
@@ -190,7 +183,7 @@ func (j *judge) examineOne(ctx context.Context, job *job, s said, a attestation.
 }
 
 // signature checks a with the key of a known signer or, to tell a forgery from a
-// stranger, with the key that the signature brings along.
+// stranger, with the key that the signature brings along. DSSE brings none.
 func signature(a attestation.Attestation, values []string, known []trust.Signer) *Finding {
 	var key attestation.PublicKey
 	if len(known) > 0 {
@@ -213,7 +206,7 @@ func signature(a attestation.Attestation, values []string, known []trust.Signer)
 
 // trusted returns those signers whose word counts now.
 func (j *judge) trusted(a attestation.Attestation, known []trust.Signer) ([]trust.Signer, *Finding) {
-	if j.gate.FormOnly {
+	if j.gate.FormOnly && (len(known) > 0 || a.Scheme == attestation.SSHSIG) {
 		return known, nil
 	}
 	if len(known) == 0 {
@@ -261,6 +254,8 @@ func (j *judge) bind(ctx context.Context, job *job, a attestation.Attestation) (
 			"push in smaller steps, or ask an admin to raise limits.read"}, nil
 	case errors.As(err, &broken):
 		return "", &Finding{CommitMalformed, Plain(err.Error()), "make the commit again with git itself"}, nil
+	case errors.Is(err, change.ErrTooLarge):
+		return "", &Finding{PushTooLarge, Plain(err.Error()), "split the commit, or sign it exactly as it is: " + restamp}, nil
 	case err != nil:
 		return "", nil, err
 	case digest != a.Change:
@@ -311,7 +306,17 @@ func (m metered) Open(id change.ID) (change.Object, error) {
 	return o, nil
 }
 
-// replay reports whether the commit is a merge that brings nothing of its own.
+// exempt reports whether the commit needs no evidence: a merge that brings nothing
+// of its own. What is attested is judged like any other, and a forgery is never
+// passed over.
+func (j *judge) exempt(ctx context.Context, job *job, e Evidence, claims []claim) (bool, error) {
+	if e == Attested || e == NoneObserved || slices.ContainsFunc(claims, func(c claim) bool { return c.forged }) {
+		return false, nil
+	}
+	return j.replay(ctx, job)
+}
+
+// replay reports whether the commit's tree is git's own merge of two parents.
 func (j *judge) replay(ctx context.Context, job *job) (bool, error) {
 	if len(job.commit.Parents) != 2 {
 		return false, nil

@@ -80,17 +80,26 @@ const (
 	KeepAll                // every commit judged
 )
 
-// MaxListed bounds the faulty commits that a Verdict lists for one ref, so that
-// memory does not grow with a push; RefVerdict.Faulty counts them all.
-const MaxListed = 100
+// MaxListed and maxListedAll bound the faulty commits that a Verdict lists, for one
+// ref and for all, so that memory does not grow with a push; RefVerdict.Faulty
+// counts them all.
+const (
+	MaxListed    = 100
+	maxListedAll = 10 * MaxListed
+)
 
 func (g *Gate) update(ctx context.Context, u Update, keep Keep, b *budget) (RefVerdict, []CommitVerdict, error) {
+	r := RefVerdict{Ref: u.Ref, Old: hex(u.Old, u.New), New: hex(u.New, u.Old), Mode: string(policy.Enforce), Verdict: Accepted}
+	if f := forbidden(u.Ref, u.New); f != nil {
+		r.refuse(*f)
+		return r, nil, nil
+	}
 	rule, names, err := g.rule(ctx, u.Ref)
 	if err != nil {
-		return RefVerdict{}, nil, err
+		return r, nil, err
 	}
-	r := RefVerdict{Ref: u.Ref, Old: hex(u.Old, u.New), New: hex(u.New, u.Old), Mode: string(rule.Mode), Verdict: Accepted}
-	if f := forbidden(u); f != nil {
+	r.Mode = string(rule.Mode)
+	if f := forbidden(names[len(names)-1], u.New); f != nil { // by way of a symbolic ref
 		r.refuse(*f)
 		return r, nil, nil
 	}
@@ -165,15 +174,15 @@ func (g *Gate) rule(ctx context.Context, ref string) (policy.Rule, []string, err
 // forbidden names refs that nobody may push, whatever the policy's mode:
 // refs/replace makes git show other bytes than were judged, and refs/gatekeeper
 // is the server's own.
-func forbidden(u Update) *Finding {
+func forbidden(ref string, new change.ID) *Finding {
 	switch {
-	case strings.HasPrefix(u.Ref, "refs/replace/") && u.New != "":
+	case strings.HasPrefix(ref, "refs/replace/") && new != "":
 		return &Finding{RefForbidden, "replacement objects would hide what was judged",
 			"rewrite the commits themselves instead of replacing them"}
-	case strings.HasPrefix(u.Ref, "refs/gatekeeper/"):
+	case strings.HasPrefix(ref, "refs/gatekeeper/"):
 		return &Finding{RefForbidden, "refs/gatekeeper/ belongs to the server",
 			"leave it out of the push"}
-	case !strings.HasPrefix(u.Ref, "refs/"):
+	case !strings.HasPrefix(ref, "refs/"):
 		return &Finding{RefForbidden, "the name does not begin with refs/", "push to a branch or tag"}
 	}
 	return nil
@@ -189,9 +198,24 @@ func tooManyRefs(n, limit int) Finding {
 		"push fewer refs at a time, or ask an admin to raise limits.refs"}
 }
 
+// refuse is for what no mode makes a warning.
 func (r *RefVerdict) refuse(f Finding) {
 	r.Findings = append(r.Findings, f)
 	r.Verdict = Refused
+}
+
+// find adds a finding about the ref, which counts as the mode has it.
+func (r *RefVerdict) find(f Finding, mode policy.Mode) {
+	r.Findings = append(r.Findings, f)
+	r.Verdict = worse(r.Verdict, outcome(mode))
+}
+
+// outcome is what a finding comes to.
+func outcome(mode policy.Mode) Outcome {
+	if mode == policy.Warn {
+		return Warned
+	}
+	return Refused
 }
 
 // worse returns the outcome that counts when both happened in one push.

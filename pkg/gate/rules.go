@@ -94,7 +94,7 @@ func (j *judge) record(r provenance.Record, claims []claim) []Finding {
 	speaker, signed, spoken := speaker(r, claims)
 	if spoken {
 		q.Class, q.Signed = speaker.Class, signed.attestation.Time
-	} else if signed != nil {
+	} else if signed != nil && j.rule.Evidence == policy.Attested {
 		found = append(found, Finding{SignerNotAllowed,
 			fmt.Sprintf("%s may not speak for %s with %s", Plain(speaker.Principal), known(r.Tool.Name), r.Model.ID()),
 			"an admin lists the tool and model with the signer, or another signer attests"})

@@ -23,17 +23,22 @@ type job struct {
 	done    chan answer
 }
 
+// release lets go of a commit that has been judged: up to a MiB each waits for
+// nothing but its turn in the verdict.
+func (j *job) release() { j.commit, j.parents = change.Commit{}, nil }
+
 type answer struct {
 	verdict CommitVerdict
 	err     error
 }
 
-// inFlight bounds the commits between reader and collector, a few MiB at most.
+// inFlight bounds the answers that wait for an earlier one. Commits themselves are
+// held only by the workers, since jobs are handed over one by one.
 const inFlight = 256
 
 // walk judges every commit of rg by rule, its models under each of names, and adds the outcome to r.
-func (g *Gate) walk(ctx context.Context, r *RefVerdict, rule policy.Rule, names []string, rg Range, keep Keep, b *budget) ([]CommitVerdict, error) {
-	ctx, cancel := context.WithCancel(ctx)
+func (g *Gate) walk(outer context.Context, r *RefVerdict, rule policy.Rule, names []string, rg Range, keep Keep, b *budget) ([]CommitVerdict, error) {
+	ctx, cancel := context.WithCancel(outer)
 	defer cancel()
 	jobs := make(chan *job)
 	queue := make(chan *job, inFlight)
@@ -48,7 +53,7 @@ func (g *Gate) walk(ctx context.Context, r *RefVerdict, rule policy.Rule, names 
 		defer close(jobs)
 		over, readErr = g.read(ctx, rg, b, jobs, queue)
 	}()
-	commits, err := collect(r, queue, keep)
+	commits, err := collect(r, queue, keep, b)
 	cancel()
 	for range queue { // let the reader see that nobody listens
 	}
@@ -58,8 +63,10 @@ func (g *Gate) walk(ctx context.Context, r *RefVerdict, rule policy.Rule, names 
 		return nil, err
 	case readErr != nil:
 		return nil, readErr
+	case outer.Err() != nil: // a Source that just ends must not look like a short history
+		return nil, outer.Err()
 	case over != nil:
-		r.refuse(*over)
+		r.find(*over, rule.Mode)
 	}
 	return commits, nil
 }
@@ -74,7 +81,7 @@ func (g *Gate) workers() int {
 // read sends each commit of rg, parents before children, to the workers and to
 // the queue of answers. It stops with a finding when the push is too large.
 func (g *Gate) read(ctx context.Context, rg Range, b *budget, jobs, queue chan<- *job) (*Finding, error) {
-	trees := treeMemory{known: map[change.ID]change.ID{}, source: g.Source}
+	trees := treeMemory{young: map[change.ID]change.ID{}, source: g.Source}
 	for raw, err := range g.Source.Commits(ctx, rg.Include, rg.Exclude, g.Policy.Limits().Message) {
 		if err != nil {
 			return nil, err
@@ -103,19 +110,20 @@ func (g *Gate) read(ctx context.Context, rg Range, b *budget, jobs, queue chan<-
 
 func newJob(ctx context.Context, raw change.RawCommit, trees *treeMemory) (*job, error) {
 	j := &job{id: raw.ID, done: make(chan answer, 1)}
-	trees.known[raw.ID] = "" // of an unreadable parent nothing is known, and nothing is asked
 	if raw.TooLarge {
+		trees.learn(raw.ID, "")
 		j.fault = &Finding{MessageTooLarge, fmt.Sprintf("the commit object has %d bytes", raw.Size),
 			"shorten the message, or ask an admin to raise limits.message"}
 		return j, nil
 	}
 	commit, err := change.ParseCommit(append([]byte(nil), raw.Data...))
 	if err != nil {
+		trees.learn(raw.ID, "")
 		j.fault = &Finding{CommitMalformed, Plain(err.Error()), "make the commit again with git itself"}
 		return j, nil
 	}
 	j.commit = commit
-	trees.known[raw.ID] = commit.Tree
+	trees.learn(raw.ID, commit.Tree)
 	for _, p := range commit.Parents {
 		t, err := trees.of(ctx, p)
 		if err != nil {
@@ -126,22 +134,36 @@ func newJob(ctx context.Context, raw change.RawCommit, trees *treeMemory) (*job,
 	return j, nil
 }
 
-// treeMemory remembers the trees of commits already read; parents come first, so
-// only those at the edge of a range must be asked for.
+// treeMemory remembers the trees of commits read lately. Parents come first and
+// mostly not long before, so few are asked for twice; "" is the tree of a commit
+// that could not be read. Two generations keep memory bounded.
 type treeMemory struct {
-	known  map[change.ID]change.ID
-	source Source
+	young, old map[change.ID]change.ID
+	source     Source
+}
+
+// maxYoung is some 5 MiB of trees.
+const maxYoung = 1 << 14
+
+func (m *treeMemory) learn(commit, tree change.ID) {
+	if len(m.young) == maxYoung {
+		m.young, m.old = make(map[change.ID]change.ID, maxYoung), m.young
+	}
+	m.young[commit] = tree
 }
 
 func (m *treeMemory) of(ctx context.Context, commit change.ID) (change.ID, error) {
-	if t, ok := m.known[commit]; ok {
+	if t, ok := m.young[commit]; ok {
+		return t, nil
+	}
+	if t, ok := m.old[commit]; ok {
 		return t, nil
 	}
 	t, err := m.source.TreeOf(ctx, commit)
 	if err != nil {
 		return "", fmt.Errorf("read the parent %s: %w", commit, err)
 	}
-	m.known[commit] = t
+	m.learn(commit, t)
 	return t, nil
 }
 
@@ -149,12 +171,13 @@ func (g *Gate) work(ctx context.Context, jobs <-chan *job, judge *judge) {
 	defer judge.close()
 	for j := range jobs {
 		v, err := judge.commit(ctx, j)
+		j.release()
 		j.done <- answer{v, err}
 	}
 }
 
 // collect takes the answers in order and keeps those that are asked for.
-func collect(r *RefVerdict, queue <-chan *job, keep Keep) ([]CommitVerdict, error) {
+func collect(r *RefVerdict, queue <-chan *job, keep Keep, b *budget) ([]CommitVerdict, error) {
 	var kept []CommitVerdict
 	for j := range queue {
 		a := <-j.done
@@ -167,7 +190,7 @@ func collect(r *RefVerdict, queue <-chan *job, keep Keep) ([]CommitVerdict, erro
 			r.Faulty++
 		}
 		r.Verdict = worse(r.Verdict, a.verdict.Verdict)
-		if keep == KeepAll || faulty && r.Faulty <= MaxListed {
+		if keep == KeepAll || faulty && r.Faulty <= MaxListed && b.list() {
 			kept = append(kept, a.verdict)
 		}
 	}
@@ -178,6 +201,7 @@ func collect(r *RefVerdict, queue <-chan *job, keep Keep) ([]CommitVerdict, erro
 type budget struct {
 	limits  policy.Limits
 	commits int
+	listed  int
 	read    atomic.Int64 // bytes of files read for change digests
 }
 
@@ -186,6 +210,12 @@ func newBudget(l policy.Limits) *budget { return &budget{limits: l} }
 func (b *budget) commit() bool {
 	b.commits++
 	return b.commits <= b.limits.Commits
+}
+
+// list reports whether one more faulty commit may be listed.
+func (b *budget) list() bool {
+	b.listed++
+	return b.listed <= maxListedAll
 }
 
 func tooManyCommits(limit int) *Finding {

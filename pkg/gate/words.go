@@ -18,17 +18,28 @@ type Words struct {
 // columns is the width that fits a terminal once git has put "remote: " in front.
 const columns = 69
 
-// shownCommits bounds the commits told of one ref; the rest are counted.
-const shownCommits = 10
+// shownCommits and shownRefs bound what is told of one ref and of how many; the
+// rest are counted.
+const (
+	shownCommits = 10
+	shownRefs    = 20
+)
 
 // WriteText tells a verdict to people, in the order of the verdict. An accepted
 // push has nothing to tell.
 func (v Verdict) WriteText(w io.Writer, words Words) error {
 	var b strings.Builder
+	told := 0
 	for _, r := range v.Refs {
-		if r.Verdict != Accepted {
+		if r.Verdict == Accepted {
+			continue
+		}
+		if told++; told <= shownRefs {
 			v.writeRef(&b, r, words)
 		}
+	}
+	if more := told - shownRefs; more > 0 {
+		fmt.Fprintf(&b, "gatekeeper: … and %s\n", plural(more, "more ref"))
 	}
 	if v.Verdict == Refused && words.Last != "" {
 		fmt.Fprintf(&b, "gatekeeper: %s\n", words.Last)
@@ -85,7 +96,7 @@ func plural(n int, noun string) string {
 }
 
 func (c CommitVerdict) write(b *strings.Builder) {
-	fmt.Fprintf(b, "  %.7s  %s\n", c.ID, cut(c.Subject, columns-11))
+	fmt.Fprintln(b, strings.TrimRight(fmt.Sprintf("  %.7s  %s", c.ID, cut(c.Subject, columns-11)), " "))
 	for _, f := range c.Findings {
 		f.write(b, "    ")
 	}
