@@ -153,8 +153,9 @@ func TestDigest(t *testing.T) {
 	}
 	const one, two = "schema = 1\n[signers]\nallowed_signers = \"a\"\n", "# x\n"
 	t.Run("it is the same for the same bytes", func(t *testing.T) {
-		if with(one, two) != with(one, two) {
-			t.Error("differs")
+		first, second := with(one, two), with(one, two)
+		if first != second {
+			t.Errorf("%s, then %s", first, second)
 		}
 	})
 	t.Run("it covers the files beside the policy", func(t *testing.T) {

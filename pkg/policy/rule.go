@@ -94,12 +94,12 @@ func Stricter(a, b Rule) Rule {
 	}
 }
 
-// WeakerThan reports whether a asks for less evidence, observation or binding
-// than b: then what was accepted under a says nothing about b.
-func (a Rule) WeakerThan(b Rule) bool {
-	return laxity(evidences, a.Evidence) > laxity(evidences, b.Evidence) ||
-		laxity(vias, a.Via) > laxity(vias, b.Via) ||
-		laxity(bindings, a.Binding) > laxity(bindings, b.Binding)
+// WeakerThan reports whether r asks for less evidence, observation or binding
+// than other: then what was accepted under r says nothing about other.
+func (r Rule) WeakerThan(other Rule) bool {
+	return laxity(evidences, r.Evidence) > laxity(evidences, other.Evidence) ||
+		laxity(vias, r.Via) > laxity(vias, other.Via) ||
+		laxity(bindings, r.Binding) > laxity(bindings, other.Binding)
 }
 
 // Observed reports whether a record seen by way of via is observed well enough.
