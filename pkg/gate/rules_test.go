@@ -1,8 +1,6 @@
 package gate
 
 import (
-	"bytes"
-	"crypto/ed25519"
 	"flag"
 	"os"
 	"strings"
@@ -83,10 +81,10 @@ func rulings(t *testing.T) []ruling {
 
 		{name: "a signer nobody knows", sketch: plain([]string{good}, stranger), want: []string{SignerUnknown}, evidence: Declared},
 		{name: "a signer nobody knows, of a kind that brings no key", sketch: with(func(_ *world, s *sketch) {
-			s.by = []attestation.Signer{dsseSigner{ed25519.NewKeyFromSeed(bytes.Repeat([]byte{stranger}, ed25519.SeedSize))}}
+			s.by = []attestation.Signer{dsseSigner{newKey(stranger)}}
 		}), want: []string{SignerUnknown}, evidence: Declared},
 		{name: "a tool's own signature", sketch: with(func(_ *world, s *sketch) {
-			s.by = []attestation.Signer{dsseSigner{ed25519.NewKeyFromSeed(bytes.Repeat([]byte{gateway}, ed25519.SeedSize))}}
+			s.by = []attestation.Signer{dsseSigner{newKey(gateway)}}
 		}), evidence: Attested, binding: Exact},
 		{name: "a signer who may not speak for the model", sketch: plain([]string{good}, bob), want: []string{SignerNotAllowed}, evidence: Attested, binding: Exact},
 		{name: "a signer of too low a class", sketch: plain(record("aider/1.0 acme/guarded"), alice), want: []string{SignerNotAllowed}, evidence: Attested, binding: Exact},

@@ -163,11 +163,15 @@ func (w *world) attest(s sketch, signer attestation.Signer) attestation.Attestat
 // signer is the one whose Ed25519 key has this seed.
 func signer(t testing.TB, seed byte) attestation.Signer {
 	t.Helper()
-	s, err := attestation.NewSigner(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)))
+	s, err := attestation.NewSigner(newKey(seed))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+func newKey(seed byte) ed25519.PrivateKey {
+	return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize))
 }
 
 // dsseSigner signs as tools and key services do.
