@@ -19,7 +19,8 @@ type Commit struct {
 
 // An Ident is who made or committed a commit, and when. Name and Email are
 // claims, in bytes of any encoding and with control characters left in: quote
-// them before they reach a terminal. When is in the zone that was written.
+// them before they reach a terminal. When is in the zone that was
+// written, or in UTC where that is none: old histories have zones such as -7000.
 type Ident struct {
 	Name, Email string
 	When        time.Time
@@ -49,19 +50,20 @@ func (e *MalformedError) Error() string {
 //	          "author " ident LF
 //	          "committer " ident LF
 //	          *( name " " value LF *( " " more LF ) )
-//	          [ LF message ]
+//	          LF message
 //	ident   = name " <" email "> " seconds " " ( "+" / "-" ) 4DIGIT
 //
 // Ids are lower-case hexadecimal of one size and none is all zeros. An ident
-// holds no "<" or ">" of its own, and its seconds no leading zero and no year
-// beyond 9999. Further headers have printable ASCII names of any meaning, since
+// holds no "<" or ">" of its own, and its seconds no leading zero and no day
+// beyond the year 9999. Further headers have printable ASCII names of any meaning, since
 // real histories hold many; but none of the four above comes twice, nor
 // encoding, gpgsig or gpgsig-sha256, nor one of them in another letter case;
 // encoding is not folded.
 //
 // git itself is laxer (unless receive.fsckObjects is set): of a repeated header
-// some readers take the first and some the last, and git ends a message
-// at a NUL where others read on. An error is a *MalformedError.
+// some readers take the first and some the last; git ends a message at a NUL
+// where others read on; and where no blank line ends the headers, git 2.39 takes
+// memory behind the object for the message. An error is a *MalformedError.
 func ParseCommit(raw []byte) (Commit, error) {
 	if i := bytes.IndexByte(raw, 0); i >= 0 {
 		return Commit{}, malformedCommit(1+bytes.Count(raw[:i], []byte{'\n'}), "NUL byte")
@@ -218,10 +220,13 @@ func printable(name []byte) bool {
 	return len(name) > 0
 }
 
-// message takes what follows the blank line. git has commits that end with
-// their headers; their message is nil.
+// message takes what follows the blank line.
 func (h *headers) message() []byte {
-	if h.err != nil || len(h.rest) == 0 {
+	if h.err == nil && len(h.rest) == 0 {
+		h.line++
+		h.fail("no blank line behind the headers")
+	}
+	if h.err != nil {
 		return nil
 	}
 	return h.rest[1:]
@@ -247,9 +252,9 @@ func parseIdent(value []byte) (Ident, string) {
 	return Ident{Name: string(name), Email: string(mail), When: when}, ""
 }
 
-// lastSecond is the end of the year 9999, beyond which dates have no RFC 3339
-// form.
-const lastSecond = 253402300799
+// lastSecond is the last one that lies before the year 10000 in every zone, so
+// that every date has an RFC 3339 form.
+const lastSecond = 253402214399
 
 func parseDate(date []byte) (time.Time, bool) {
 	digits, zone, ok := bytes.Cut(date, []byte{' '})
@@ -264,11 +269,12 @@ func parseDate(date []byte) (time.Time, bool) {
 	if !valid {
 		return time.Time{}, false
 	}
-	when := time.Unix(seconds, 0)
-	if string(zone) == "+0000" {
-		return when.UTC(), true
+	when := time.Unix(seconds, 0).UTC()
+	hours, minutes := int(hhmm/100), int(hhmm%100)
+	if hours > 23 || minutes > 59 || string(zone) == "+0000" {
+		return when, true
 	}
-	offset := int(hhmm/100*60+hhmm%100) * 60
+	offset := (hours*60 + minutes) * 60
 	if zone[0] == '-' {
 		offset = -offset
 	}

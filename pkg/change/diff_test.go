@@ -175,7 +175,7 @@ func hostilePairs() map[string][2]string {
 		return b.String()
 	}
 	// dotted has lines to delete so far apart that each of them leads along a
-	// long run, whatever was added before: the worst case known.
+	// long run.
 	dotted := func(marks, run int) string {
 		var b strings.Builder
 		for i := range marks {
@@ -218,9 +218,12 @@ func TestWorkIsBounded(t *testing.T) {
 			if d.steps > bound {
 				t.Errorf("%d steps, more than %d", d.steps, bound)
 			}
-			held := cap(d.search.trace)*2 + cap(d.search.reach)*4 + cap(d.table.slots)*8 + cap(d.table.classes)*8 +
+			held := cap(d.search.rows)*32 + cap(d.search.reach)*4 + cap(d.table.slots)*8 + cap(d.table.classes)*8 +
 				4*(cap(d.table.balance)+cap(d.old.class)+cap(d.old.start)+cap(d.new.class)+cap(d.new.start))
-			if held > 16<<20-2*maxText+2<<20 {
+			for _, b := range d.search.blocks {
+				held += cap(b) * 2
+			}
+			if held > 16<<20-2*maxText {
 				t.Errorf("%d bytes held beside the texts", held)
 			}
 			t.Logf("%s: hunks %v, %d steps, %d KiB", name, ok, d.steps, held>>10)

@@ -17,14 +17,15 @@ func (id ID) String() string { return hex.EncodeToString([]byte(id)) }
 // for "no object", give the zero ID.
 func ParseID(s string) (ID, error) {
 	if len(s) != 40 && len(s) != 64 {
-		return "", fmt.Errorf("object id %q: want 40 or 64 hexadecimal digits", s)
+		return "", fmt.Errorf("object id %.80q: want 40 or 64 hexadecimal digits", s)
 	}
-	raw := make([]byte, len(s)/2)
+	var buf [32]byte
+	raw := buf[:len(s)/2]
 	zero := true
 	for i := range raw {
 		hi, lo := digit(s[2*i]), digit(s[2*i+1])
 		if hi < 0 || lo < 0 {
-			return "", fmt.Errorf("object id %q: want lower-case hexadecimal digits", s)
+			return "", fmt.Errorf("object id %.80q: want lower-case hexadecimal digits", s)
 		}
 		raw[i] = byte(hi<<4 | lo)
 		zero = zero && raw[i] == 0

@@ -11,15 +11,20 @@ import "slices"
 // Every cell of row e starts where a cell of row e-1 ended and one edit led, so
 // the rows are kept for the way back.
 type search struct {
-	reach []int32  // x of the last row and the one before, at k+maxEdits+1
-	rows  []row    // where each row stands in trace
-	trace []uint16 // x of every cell
+	reach []int32 // x of the last row and the one before, at k+maxEdits+1
+	rows  []row
 	edits []edit
 	steps int64
+
+	blocks [][]uint16 // memory of rows, in use up to their lengths
+	block  int        // the one to take from
 }
 
-// row is part of the trace: the cells of every second diagonal from low on.
-type row struct{ low, start int }
+// row has x of the cells on every second diagonal from low on.
+type row struct {
+	low   int
+	cells []uint16
+}
 
 // An edit replaces lines old[oldStart:oldEnd] by new[newStart:newEnd].
 type edit struct {
@@ -40,7 +45,10 @@ func (s *search) run(old, new []int32) ([]edit, bool) {
 	for i := range s.reach {
 		s.reach[i] = nowhere
 	}
-	s.rows, s.trace, s.edits = s.rows[:0], s.trace[:0], s.edits[:0]
+	for i := range s.blocks {
+		s.blocks[i] = s.blocks[i][:0]
+	}
+	s.rows, s.edits, s.block = s.rows[:0], s.edits[:0], 0
 	if !s.forward(old, new) {
 		return nil, false
 	}
@@ -59,7 +67,7 @@ func (s *search) forward(old, new []int32) bool {
 	low, high := int32(0), int32(0)
 	lowGrows, highGrows := int32(-1), int32(1)
 	for e := 0; e <= maxEdits; e++ {
-		start := len(s.trace)
+		cells := s.room(int(high-low)/2 + 1)
 		for k := low; k <= high; k += 2 {
 			cell := s.reach[k+maxEdits : k+maxEdits+3 : k+maxEdits+3]
 			x := cell[0] + 1 // delete a line
@@ -73,20 +81,20 @@ func (s *search) forward(old, new []int32) bool {
 					break
 				}
 				low, lowGrows = k+2, 1
-				s.trace = s.trace[:start]
+				cells = cells[:0]
 				continue
 			}
 			same := common(old[x:], new[y:])
 			s.steps += int64(same) + 1
 			x += same
 			cell[1] = x
-			s.trace = append(s.trace, uint16(x))
+			cells = append(cells, uint16(x))
 			if x == n && y+same == m {
-				s.rows = append(s.rows, row{int(low), start})
+				s.rows = append(s.rows, row{int(low), cells})
 				return true
 			}
 		}
-		s.rows = append(s.rows, row{int(low), start})
+		s.rows = append(s.rows, row{int(low), cells})
 		low += lowGrows
 		high += highGrows
 	}
@@ -132,13 +140,24 @@ func (s *search) back(x, y int) {
 // cell is how far row e reaches on diagonal k.
 func (s *search) cell(e, k int) int {
 	r := s.rows[e]
-	end := len(s.trace)
-	if e+1 < len(s.rows) {
-		end = s.rows[e+1].start
+	if i := (k - r.low) / 2; k >= r.low && i < len(r.cells) {
+		return int(r.cells[i])
 	}
-	i := r.start + (k-r.low)/2
-	if k < r.low || i >= end {
-		return nowhere
+	return nowhere
+}
+
+// room gives memory for a row of n cells. Blocks grow, so that small searches
+// need little, and are never copied.
+func (s *search) room(n int) []uint16 {
+	for ; ; s.block++ {
+		if s.block == len(s.blocks) {
+			size := min(1<<(8+s.block), 1<<16)
+			s.blocks = append(s.blocks, make([]uint16, 0, max(size, n)))
+		}
+		b := s.blocks[s.block]
+		if used := len(b); cap(b)-used >= n {
+			s.blocks[s.block] = b[:used+n]
+			return b[used : used : used+n]
+		}
 	}
-	return int(s.trace[i])
 }

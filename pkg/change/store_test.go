@@ -88,7 +88,7 @@ func (s *store) tree(all files) ID {
 // formatTree sorts entries and writes them as git does.
 func formatTree(entries []Entry) []byte {
 	key := func(e Entry) string {
-		if e.Mode == 0o40000 {
+		if e.Mode&0o170000 == 0o040000 {
 			return e.Name + "/"
 		}
 		return e.Name
