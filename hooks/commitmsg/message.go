@@ -40,6 +40,9 @@ func commitMsg(ctx context.Context, h *hook, args []string) error {
 // commit left belongs to a git that is gone, or to another HEAD.
 func (h *hook) prepared(ctx context.Context) (session.Prepared, bool) {
 	p, ok, err := h.state.Prepared()
+	if !ok && err == nil {
+		p, ok, err = h.state.Stamp()
+	}
 	if err != nil {
 		h.say("begin anew: %v", err)
 	}

@@ -278,7 +278,7 @@ func TestOperations(t *testing.T) {
 				got = append(got, w.binding(rev))
 			}
 			if got := strings.Join(got, " "); got != op.want {
-				t.Errorf("got %q, want %q\n%s\n%s", got, op.want, w.stderr, w.git("log", "--format=%h %s%n%(trailers)", "-3"))
+				t.Errorf("got %q, want %q\n%s\n%s", got, op.want, *w.stderr, w.git("log", "--format=%h %s%n%(trailers)", "-3"))
 			}
 			if left := w.git("status", "--porcelain"); strings.Contains(left, "gatekeeper") {
 				t.Errorf("left in the work tree: %s", left)

@@ -31,8 +31,8 @@ func prepareCommitMsg(ctx context.Context, h *hook, args []string) error {
 	p, err := h.workOut(ctx, message, source, sha)
 	if err != nil {
 		_ = h.state.Drop() // or commit-msg takes an older one for this commit's
-		if !now && isTrailerError(err) {
-			return nil // the person may take it out, and else commit-msg says it
+		if h.invocation().commitMsgRuns() {
+			return nil // what is wrong may be gone by then, and else commit-msg says it
 		}
 		return notRecorded(err)
 	}
@@ -45,12 +45,12 @@ func prepareCommitMsg(ctx context.Context, h *hook, args []string) error {
 		}
 	}
 	switch {
-	case h.editorOpens() || h.unsettled(p) || p.Buffer.Empty(message):
+	case h.editorOpens() || h.unsettled(p) || p.Unsigned || p.Buffer.Empty(message):
 		return h.keep(p)
 	case !h.invocation().commitMsgRuns():
 		return h.state.Drop()
 	case p.Git == os.Getppid():
-		return h.state.Stamped(p.Git)
+		return h.state.Stamped(p)
 	}
 	return h.keep(p)
 }

@@ -54,7 +54,7 @@ type world struct {
 	dir    string   // where git runs
 	env    []string // nothing of the machine's own configuration
 	home   string
-	stderr string // of the last git
+	stderr *string // of the last git, here or in a world made from this one
 }
 
 const gitconfig = `[user]
@@ -74,7 +74,7 @@ const gitconfig = `[user]
 // that submodules and linked work trees have them, too.
 func newWorld(t testing.TB, initArgs ...string) *world {
 	t.Helper()
-	w := &world{t: t, home: t.TempDir(), dir: t.TempDir()}
+	w := &world{t: t, stderr: new(string), home: t.TempDir(), dir: t.TempDir()}
 	w.put(".gitconfig", gitconfig, 0o644)
 	w.env = []string{
 		"HOME=" + w.home, "GIT_CONFIG_GLOBAL=" + filepath.Join(w.home, ".gitconfig"), "GIT_CONFIG_NOSYSTEM=1",
@@ -117,7 +117,7 @@ func (w *world) put(name, content string, mode os.FileMode) {
 func (w *world) git(args ...string) string {
 	w.t.Helper()
 	out, stderr, err := w.run("", args...)
-	w.stderr = stderr
+	*w.stderr = stderr
 	if err != nil {
 		w.t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, stderr)
 	}
@@ -128,7 +128,7 @@ func (w *world) git(args ...string) string {
 func (w *world) conflict(args ...string) {
 	w.t.Helper()
 	out, stderr, err := w.run("", args...)
-	w.stderr = stderr
+	*w.stderr = stderr
 	if err == nil {
 		w.t.Fatalf("git %s did not stop:\n%s%s", strings.Join(args, " "), out, stderr)
 	}

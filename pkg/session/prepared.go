@@ -207,12 +207,27 @@ func (s *State) Drop() error { return errors.Join(s.remove(preparedFile), s.remo
 
 const stampedFile = "stamped"
 
-// Stamped leaves word that the message of the commit that this git makes is
-// complete, in place of what was left before: its process id, which
-// the shim of commit-msg compares with its own parent's to save starting anything.
-func (s *State) Stamped(git int) error {
+// Stamped is Prepare for a message that is complete, so that there is nothing
+// left to do unless another hook changes it. The file begins with the process id
+// of git, which the shim of commit-msg compares with its own parent's to save
+// starting anything.
+func (s *State) Stamped(p Prepared) error {
 	if err := s.remove(preparedFile); err != nil {
 		return err
 	}
-	return s.write(stampedFile, strconv.Itoa(git)+"\n")
+	return s.write(stampedFile, strconv.Itoa(p.Git)+"\n"+p.String())
+}
+
+// Stamp reads what Stamped left. It is not taken away after a commit: whether it
+// belongs to the one under way, p.Git must tell.
+func (s *State) Stamp() (p Prepared, ok bool, err error) {
+	data, err := s.read(stampedFile)
+	if err != nil || data == nil {
+		return p, false, err
+	}
+	git, text, _ := strings.Cut(string(data), "\n")
+	if p, err = ParsePrepared(text); err == nil && git != strconv.Itoa(p.Git) {
+		err = errors.New("stamped: two process ids")
+	}
+	return p, err == nil, err
 }

@@ -177,6 +177,36 @@ func TestPrepared(t *testing.T) {
 	}
 }
 
+func TestStampTakesThePlaceOfPrepared(t *testing.T) {
+	s := Open(t.TempDir())
+	if err := s.Prepare(prepared()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stamped(prepared()); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := s.Prepared(); ok || err != nil {
+		t.Errorf("prepared is still there: %v, %v", ok, err)
+	}
+	got, ok, err := s.Stamp()
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if diff := cmp.Diff(prepared(), got); diff != "" {
+		t.Error(diff)
+	}
+	text, _ := os.ReadFile(s.path(stampedFile))
+	if !strings.HasPrefix(string(text), "4711\n") {
+		t.Errorf("the shim of commit-msg cannot read %q", text)
+	}
+	if err := s.Prepare(prepared()); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := s.Stamp(); ok || err != nil {
+		t.Errorf("the stamp is still there: %v, %v", ok, err)
+	}
+}
+
 func TestPreparedCutShortIsRefused(t *testing.T) {
 	whole := prepared().String()
 	for n := range len(whole) {
