@@ -68,6 +68,9 @@ func (p process) install(ctx context.Context, c *cli.Context) error {
 }
 
 func (p process) uninstall(ctx context.Context, c *cli.Context) error {
+	if err := none(c); err != nil {
+		return err
+	}
 	var result install.Result
 	var err error
 	if server := c.String("server"); server != "" {

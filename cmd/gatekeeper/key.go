@@ -72,6 +72,9 @@ func signingKeys(s *repo.Settings) []struct{ spec, source string } {
 }
 
 func (p process) keyShow(ctx context.Context, c *cli.Context) error {
+	if err := none(c); err != nil {
+		return err
+	}
 	views, err := p.keys(ctx, true)
 	if err != nil {
 		return err
@@ -87,6 +90,9 @@ func (p process) keyShow(ctx context.Context, c *cli.Context) error {
 }
 
 func (p process) keyList(ctx context.Context, c *cli.Context) error {
+	if err := none(c); err != nil {
+		return err
+	}
 	views, err := p.keys(ctx, false)
 	if err != nil {
 		return err
@@ -116,10 +122,10 @@ func (p process) keys(ctx context.Context, first bool) ([]keyView, error) {
 	for _, k := range signingKeys(settings) {
 		signer, err := p.openSigner(ctx, k.spec)
 		if err != nil {
-			problems = append(problems, fmt.Sprintf("%s: %v", k.source, err))
-			if first && k.spec != sshkey.Agent { // a key that is named and fails is not passed over in silence
-				break
+			if first && k.spec != sshkey.Agent {
+				return nil, fmt.Errorf("%s: %w", k.source, err) // the hooks do not pass it over either
 			}
+			problems = append(problems, fmt.Sprintf("%s: %v", k.source, err))
 			continue
 		}
 		views = append(views, viewKey(signer.PublicKey(), k.spec, k.source, principal))

@@ -98,14 +98,13 @@ func (p process) code(err error) int {
 		return exitOK
 	case errors.As(err, &told):
 		return int(told)
-	case errors.As(err, &wrong):
-		p.say("%v", err)
-		return exitUsage
-	case errors.As(err, &bad):
-		p.say("%v", err)
+	}
+	for line := range strings.Lines(err.Error()) {
+		p.say("%s", strings.TrimSuffix(line, "\n"))
+	}
+	if errors.As(err, &wrong) || errors.As(err, &bad) {
 		return exitUsage
 	}
-	p.say("%v", err)
 	return exitUnchecked
 }
 
@@ -131,17 +130,22 @@ func newApp(p process) *cli.App {
 }
 
 func wrongUse(c *cli.Context, err error, _ bool) error {
+	return usage("%v; see: %s", err, manual(c))
+}
+
+// manual is how to ask for help about the command that was called.
+func manual(c *cli.Context) string {
 	name := "gatekeeper"
-	if c.Command != nil && c.Command.Name != "" && c.Command.Name != name {
-		name += " " + c.Command.Name
+	if c.Command != nil && c.Command.HelpName != "" {
+		name = c.Command.HelpName
 	}
-	return usage("%v; see: %s --help", err, name)
+	return name + " --help"
 }
 
 func (p process) commands() []*cli.Command {
 	commands := []*cli.Command{
 		p.demoCommand(), p.installCommand(), p.uninstallCommand(), p.statusCommand(), p.showCommand(), p.verifyCommand(),
-		p.recordCommand(), p.keyCommand(), p.policyCommand(), p.exportCommand(), p.versionCommand(), p.hookCommand(), helpCommand(),
+		p.recordCommand(), p.keyCommand(), p.policyCommand(), p.exportCommand(), p.versionCommand(), p.hookCommand(), p.helpCommand(),
 	}
 	for _, c := range commands {
 		c.OnUsageError = wrongUse
@@ -152,16 +156,23 @@ func (p process) commands() []*cli.Command {
 	return commands
 }
 
-func helpCommand() *cli.Command {
+func (p process) helpCommand() *cli.Command {
 	return &cli.Command{Name: "help", Usage: "show the commands, or one of them", ArgsUsage: "[COMMAND]",
 		Action: func(c *cli.Context) error {
-			if name := c.Args().First(); name != "" {
-				if c.App.Command(name) == nil {
-					return usage("no command %q; see: gatekeeper help", name)
-				}
-				return cli.ShowCommandHelp(c, name)
+			names := c.Args().Slice()
+			if len(names) == 0 {
+				return cli.ShowAppHelp(c)
 			}
-			return cli.ShowAppHelp(c)
+			app := newApp(p)
+			for n, command := 1, app.Command(names[0]); n <= len(names); n++ {
+				if command == nil {
+					return usage("no command %q; see: gatekeeper help", strings.Join(names[:n], " "))
+				}
+				if n < len(names) {
+					command = subcommand(command, names[n])
+				}
+			}
+			return app.RunContext(c.Context, concat([]string{"gatekeeper"}, names, []string{"--help"}))
 		}}
 }
 
@@ -172,15 +183,7 @@ func flagsFirst(app *cli.App, args []string) []string {
 	if len(args) == 0 || args[0] == "hook" {
 		return args
 	}
-	command := app.Command(args[0])
-	head := 1
-	for command != nil && head < len(args) {
-		sub := subcommand(command, args[head])
-		if sub == nil {
-			break
-		}
-		command, head = sub, head+1
-	}
+	command, head := called(app, args)
 	if command == nil {
 		return args
 	}
@@ -200,6 +203,19 @@ func flagsFirst(app *cli.App, args []string) []string {
 		}
 	}
 	return concat(args[:head], flags, rest)
+}
+
+// called finds the command that args name, and how many of them name it.
+func called(app *cli.App, args []string) (command *cli.Command, head int) {
+	command, head = app.Command(args[0]), 1
+	for command != nil && head < len(args) {
+		sub := subcommand(command, args[head])
+		if sub == nil {
+			break
+		}
+		command, head = sub, head+1
+	}
+	return command, head
 }
 
 func subcommand(c *cli.Command, name string) *cli.Command {

@@ -18,7 +18,7 @@ func (p process) policyCommand() *cli.Command {
 				Action: p.policyCheck},
 			{Name: "explain", Usage: "say what a policy decides about a model, and why", ArgsUsage: "[FILE]",
 				Flags: []cli.Flag{
-					&cli.StringFlag{Name: "model", Usage: "`PROVIDER/MODEL`", Required: true},
+					&cli.StringFlag{Name: "model", Usage: "`PROVIDER/MODEL`"},
 					&cli.StringFlag{Name: "tool", Usage: "the assistant's `NAME[/VERSION]`"},
 					&cli.StringFlag{Name: "ref", Usage: "pushed to `REF`, such as refs/heads/main"},
 					&cli.StringFlag{Name: "path", Usage: "touching `PATH`"},
@@ -62,6 +62,9 @@ func (p process) loadPolicy(name string) (*policy.Policy, error) {
 }
 
 func (p process) policyExplain(c *cli.Context) error {
+	if err := needs(c, "model"); err != nil {
+		return err
+	}
 	name, err := atMostOne(c, "")
 	if err != nil {
 		return err

@@ -19,8 +19,8 @@ It also names the model of a tool that was seen without one.
    gatekeeper record --tool claude-code --model anthropic/claude-sonnet-4-5
    git commit --amend --no-edit`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "tool", Usage: "the assistant's `NAME`, such as claude-code", Required: true},
-			&cli.StringFlag{Name: "model", Usage: "`PROVIDER/MODEL`, such as anthropic/claude-sonnet-4-5", Required: true},
+			&cli.StringFlag{Name: "tool", Usage: "the assistant's `NAME`, such as claude-code"},
+			&cli.StringFlag{Name: "model", Usage: "`PROVIDER/MODEL`, such as anthropic/claude-sonnet-4-5"},
 			&cli.StringFlag{Name: "version", Usage: "the assistant's `VERSION`"},
 			jsonFlag,
 		},
@@ -28,6 +28,9 @@ It also names the model of a tool that was seen without one.
 }
 
 func (p process) record(ctx context.Context, c *cli.Context) error {
+	if err := needs(c, "tool", "model"); err != nil {
+		return err
+	}
 	model := agent.CanonicalModel(c.String("model"))
 	if model.Name == "" {
 		return usage("--model %q names no model; want PROVIDER/MODEL, such as anthropic/claude-sonnet-4-5", c.String("model"))

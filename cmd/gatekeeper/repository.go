@@ -116,7 +116,7 @@ func (p process) at(text string) (time.Time, error) {
 
 func one(c *cli.Context, what string) (string, error) {
 	if c.Args().Len() != 1 {
-		return "", usage("want one %s; see: gatekeeper %s --help", what, c.Command.FullName())
+		return "", usage("want one %s; see: %s", what, manual(c))
 	}
 	return c.Args().First(), nil
 }
@@ -128,5 +128,23 @@ func atMostOne(c *cli.Context, otherwise string) (string, error) {
 	case 1:
 		return c.Args().First(), nil
 	}
-	return "", usage("%d arguments, want one at most; see: gatekeeper %s --help", c.Args().Len(), c.Command.FullName())
+	return "", usage("%d arguments, want one at most; see: %s", c.Args().Len(), manual(c))
+}
+
+func none(c *cli.Context) error {
+	if c.Args().Present() {
+		return usage("%s takes no arguments; see: %s", c.Command.HelpName, manual(c))
+	}
+	return nil
+}
+
+// needs says which of the options that a command cannot do without is missing.
+// The library's own check prints help among the results.
+func needs(c *cli.Context, flags ...string) error {
+	for _, f := range flags {
+		if c.String(f) == "" {
+			return usage("--%s is missing; see: %s", f, manual(c))
+		}
+	}
+	return nil
 }

@@ -50,6 +50,9 @@ type answerView struct {
 }
 
 func (p process) status(ctx context.Context, c *cli.Context) error {
+	if err := none(c); err != nil {
+		return err
+	}
 	r, err := p.open(ctx)
 	if err != nil {
 		return err

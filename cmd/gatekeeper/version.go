@@ -14,6 +14,9 @@ var version = "development"
 func (p process) versionCommand() *cli.Command {
 	return &cli.Command{Name: "version", Usage: "print the version", Flags: []cli.Flag{jsonFlag},
 		Action: func(c *cli.Context) error {
+			if err := none(c); err != nil {
+				return err
+			}
 			v := versionView{"gatekeeper/version/v1", release(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
 			if c.Bool("json") {
 				return p.printJSON(v)
