@@ -44,8 +44,8 @@ func baseline(ctx context.Context, reader *repo.Reader, inForce inforce.Policy) 
 	return slices.DeleteFunc(ids, func(id change.ID) bool { return slices.Contains(missing, id) }), nil
 }
 
-// guardPolicy refuses a push that would change an in-repository policy: whoever
-// may push code could otherwise set the rules for it.
+// guardPolicy refuses a push that would change an in-repository policy, or bring
+// the first one: whoever may push code could otherwise set the rules for it.
 func guardPolicy(ctx context.Context, reader *repo.Reader, inForce inforce.Policy, updates []gate.Update, v *gate.Verdict) error {
 	if !inForce.InRepository || len(v.Refs) != len(updates) { // fewer when the push is too large to look at
 		return nil
@@ -70,7 +70,7 @@ func guardPolicy(ctx context.Context, reader *repo.Reader, inForce inforce.Polic
 			r := &v.Refs[i]
 			r.Verdict, v.Verdict = gate.Refused, gate.Refused
 			r.Findings = append(r.Findings, gate.Finding{Rule: gate.PolicyProtected,
-				Detail: "it changes " + inforce.Dir + "/, the policy that judges pushes",
+				Detail: "it changes " + inforce.Dir + "/, which sets the rules for pushes",
 				Hint:   "an admin changes it on the server, where no push is judged"})
 		}
 	}

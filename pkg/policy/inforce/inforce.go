@@ -51,7 +51,7 @@ type Policy struct {
 	*policy.Policy
 	Where        string            // for people: a path, or a ref and path
 	Files        map[string][]byte // policy.toml and each file it read, by name
-	InRepository bool              // it came from the repository's own default branch
+	InRepository bool              // the default branch holds it, or may from now on: no push may change Dir there
 }
 
 // Server finds the policy of the repository r that a push goes to. The error wraps
@@ -67,10 +67,11 @@ func Server(ctx context.Context, r *repo.Repo) (Policy, error) {
 	case named == "":
 		return FromFile(own)
 	case named == "repo":
-		p, err := inRepository(ctx, r)
+		p, err := inRepository(ctx, r.Server())
 		if errors.Is(err, ErrNone) && !hadOne(r) {
-			return FromFile(own)
+			p, err = FromFile(own)
 		}
+		p.InRepository = true
 		return p, err
 	case !filepath.IsAbs(named):
 		return Policy{}, fmt.Errorf("git config %s = %q: want an absolute path or the word repo", Setting, named)
@@ -134,7 +135,6 @@ func inRepository(ctx context.Context, r *repo.Repo) (Policy, error) {
 	}
 	p, err := fromCommit(ctx, r, tip, Dir, branch+":"+Dir+"/"+File)
 	if err == nil {
-		p.InRepository = true
 		err = rememberOne(r)
 	}
 	return p, err
