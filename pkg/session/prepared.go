@@ -30,9 +30,10 @@ type Prepared struct {
 	Add, Remove  []trailer.Line // public trailers to be there, and not to be there
 	Declared     []string       // ids of the declarations among Values
 
-	Buffer  trailer.Buffer // how git will clean the message
-	Lift    bool           // a squash: reserved lines may stand in the body
-	Certain bool           // the parents are known, not guessed
+	Buffer   trailer.Buffer // how git will clean the message
+	Template string         // the cleaned template that the message began as, "" when there was none
+	Lift     bool           // a squash: reserved lines may stand in the body
+	Certain  bool           // the parents are known, not guessed
 }
 
 // String is the text of the file. ParsePrepared reads it back.
@@ -60,6 +61,9 @@ func (p Prepared) String() string {
 		put("declared", id)
 	}
 	put("comment", strconv.Quote(p.Buffer.Comment))
+	if p.Template != "" {
+		put("template", strconv.Quote(p.Template))
+	}
 	for _, f := range p.flags() {
 		if *f.set {
 			put("flag", f.name)
@@ -123,6 +127,8 @@ func (p *Prepared) set(key, value string) (err error) {
 		p.Declared = append(p.Declared, value)
 	case "comment":
 		p.Buffer.Comment, err = strconv.Unquote(value)
+	case "template":
+		p.Template, err = strconv.Unquote(value)
 	case "flag":
 		err = p.setFlag(value)
 	default:
@@ -188,14 +194,21 @@ func (s *State) Prepare(p Prepared) error {
 }
 
 // write replaces a file of the state. Nobody reads while it writes, and a file
-// cut short is seen as such, so it writes in place.
+// that is not whole is seen as such, so it writes in place. It cuts the file to
+// its new length afterwards: ext4 waits for the disk when a file that was cut to
+// nothing is closed (ext4(5), auto_da_alloc).
 func (s *State) write(name, text string) error {
-	err := os.WriteFile(s.path(name), []byte(text), 0o666)
+	f, err := os.OpenFile(s.path(name), os.O_WRONLY|os.O_CREATE, 0o666)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = os.MkdirAll(s.dir, 0o777); err == nil {
-			err = os.WriteFile(s.path(name), []byte(text), 0o666)
+			f, err = os.OpenFile(s.path(name), os.O_WRONLY|os.O_CREATE, 0o666)
 		}
 	}
+	if err != nil {
+		return fmt.Errorf("keep what was worked out: %w", err)
+	}
+	_, err = f.WriteString(text)
+	err = errors.Join(err, f.Truncate(int64(len(text))), f.Close())
 	if err != nil {
 		return fmt.Errorf("keep what was worked out: %w", err)
 	}
