@@ -207,12 +207,15 @@ func (s *site) ref(ctx context.Context, name string) (string, error) {
 
 // setRef makes a ref hold id, or be gone for "".
 func (s *site) setRef(ctx context.Context, name, id string) error {
-	args := []string{"update-ref", name, id}
-	if id == "" {
-		args = []string{"update-ref", "-d", name}
+	if id != "" {
+		_, err := s.git.run(ctx, nil, "update-ref", name, id)
+		return err
 	}
-	_, err := s.git.run(ctx, nil, args...)
-	return err
+	if _, err := s.git.run(ctx, nil, "update-ref", "-d", name); err != nil {
+		return err
+	}
+	os.Remove(s.path(parent(name))) // git keeps refs/gatekeeper though it is empty now
+	return nil
 }
 
 func (s *site) undoRef(name, id string) {
@@ -255,10 +258,10 @@ func (s *site) uninstallClient(ctx context.Context) error {
 	if c := s.record.setting("gatekeeper.signingKey"); c != nil {
 		s.result.note("the signing key stays in %s", c.value)
 	}
-	if err := s.takeHooksOut(ctx); err != nil {
+	if err := s.restoreConfig(ctx); err != nil {
 		return err
 	}
-	if err := s.restoreConfig(ctx); err != nil {
+	if err := s.takeHooksOut(ctx); err != nil {
 		return err
 	}
 	if err := s.restoreRefs(ctx); err != nil {
@@ -301,7 +304,11 @@ func (s *site) leaveRecord() error {
 	if err := s.remove(s.recordPath()); err != nil {
 		return err
 	}
-	return s.removeDirs()
+	if err := s.removeDirs(); err != nil {
+		return err
+	}
+	os.Remove(s.path("gatekeeper")) // if the other role made it, and is gone, too
+	return nil
 }
 
 // removeState removes what gatekeeper keeps in each worktree and for all of them.

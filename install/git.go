@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -26,27 +27,18 @@ var local = []string{
 	"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX",
 	"GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH",
 	"GIT_NAMESPACE", "GIT_CONFIG", "GIT_REPLACE_REF_BASE", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE",
-	"GIT_INTERNAL_SUPER_PREFIX", "GIT_CEILING_DIRECTORIES",
+	"GIT_INTERNAL_SUPER_PREFIX",
 }
 
 func newGit(dir string, environ []string) git {
 	env := make([]string, 0, len(environ)+1)
 	for _, kv := range environ {
-		if name, _, _ := strings.Cut(kv, "="); !contains(local, name) {
+		if name, _, _ := strings.Cut(kv, "="); !slices.Contains(local, name) {
 			env = append(env, kv)
 		}
 	}
 	// Answers are matched below, so they must not be translated.
 	return git{dir: dir, env: append(env, "LC_ALL=C")}
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // with is git with more variables.

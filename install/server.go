@@ -15,16 +15,20 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
 
-// ServerOptions say where and how to install on a server.
+// Plain is the platform that runs git's own hooks/pre-receive, the only one that
+// this version installs into.
+const Plain = "plain"
+
+// ServerOptions say where and how to install into a server's repository.
 type ServerOptions struct {
-	Dir        string    // the repository that pushes go to; "" is the current directory
+	Dir        string    // the repository: its git directory, or the root of its work tree
 	Binaries   string    // directory of the gatekeeper binaries; "" is the running program's
 	Environ    []string  // as os.Environ; nil is the process's own
-	Platform   string    // "" or "plain": hooks as git itself runs them
-	Policy     string    // file to put in force; "" keeps what is there, or starts in warn mode
-	Harden     bool      // set the safe settings, instead of proposing them
-	Rebaseline bool      // what is there now is never judged, whatever the baseline said
-	Now        time.Time // dates the published policy
+	Policy     string    // a policy to put in force; "" keeps the one there, or writes a starter that only warns
+	Platform   string    // "" is Plain
+	Harden     bool      // set the safe settings instead of proposing them
+	Rebaseline bool      // write the baseline anew
+	Now        time.Time // dates the published policy; zero is the current time
 
 	stop func(step string) error
 }
@@ -33,33 +37,28 @@ func (o ServerOptions) filled() ServerOptions {
 	if o.Environ == nil {
 		o.Environ = os.Environ()
 	}
-	if o.Dir == "" {
-		o.Dir = "."
-	}
 	if o.Now.IsZero() {
 		o.Now = time.Now()
 	}
 	return o
 }
 
-// Server installs gatekeeper in the repository that o.Dir is in. It may be run again
-// at any time: the policy, the baseline and the hooks of others stay. An error
-// means that nothing was changed.
+// Server installs gatekeeper in a server's repository. It can be run again at any
+// time: what is in place stays, what was displaced is put back, and the policy in
+// force is published. An error means that nothing was changed.
 func Server(ctx context.Context, o ServerOptions) (Result, error) {
 	o = o.filled()
-	if o.Platform != "" && o.Platform != "plain" {
-		return Result{}, &UsageError{Msg: fmt.Sprintf("--platform %s is not in this version", o.Platform),
-			Hint: "use plain, where git itself runs the hooks of the repository"}
+	if o.Platform != "" && o.Platform != Plain {
+		return Result{}, &UsageError{
+			Msg:  fmt.Sprintf("--platform %s is not in this version", o.Platform),
+			Hint: "it knows: " + Plain,
+		}
 	}
-	p, err := find(ctx, o.Dir, o.Environ)
+	p, err := findServer(ctx, o.Dir, o.Environ)
 	if err != nil {
 		return Result{}, err
 	}
 	bins, err := companions(o.Binaries, server)
-	if err != nil {
-		return Result{}, err
-	}
-	given, err := givenPolicy(o.Policy)
 	if err != nil {
 		return Result{}, err
 	}
@@ -70,288 +69,275 @@ func Server(ctx context.Context, o ServerOptions) (Result, error) {
 	}
 	defer unlock()
 	s.stop = o.stop
-	if err := s.finish(s.installServer(ctx, o, bins, given)); err != nil {
+	if err := s.finish(s.installServer(ctx, o, bins)); err != nil {
 		return Result{}, err
 	}
 	return res, nil
 }
 
-// givenPolicy reads the policy that --policy names before anything is touched.
-func givenPolicy(name string) (*inforce.Policy, error) {
-	if name == "" {
-		return nil, nil
-	}
-	p, err := inforce.FromFile(name)
+// findServer is find for a repository that people push to. DIR must be that very
+// repository: one that lies somewhere in a work tree is more likely a slip.
+func findServer(ctx context.Context, dir string, environ []string) (place, error) {
+	p, err := find(ctx, dir, environ)
 	if err != nil {
-		return nil, &UsageError{Msg: err.Error(), Err: err, Hint: "nothing was changed"}
+		return p, err
 	}
-	return &p, nil
+	if !samePath(dir, p.common) && (p.worktree == "" || !samePath(dir, p.worktree)) {
+		return p, &UsageError{
+			Msg:  fmt.Sprintf("%s is not a repository but lies inside of %s", dir, p.common),
+			Hint: "name the repository itself",
+		}
+	}
+	p.git = p.git.at(p.common).with("GIT_NO_REPLACE_OBJECTS=1")
+	return p, nil
 }
 
-func (s *site) installServer(ctx context.Context, o ServerOptions, bins binaries, given *inforce.Policy) error {
-	if !s.bare {
-		s.result.note("this repository has a work tree; a push to its checked-out branch is refused by git itself")
-	}
-	dir, err := s.serverHooks(ctx)
+func (s *site) installServer(ctx context.Context, o ServerOptions, bins binaries) error {
+	w, err := s.serverWay(ctx)
 	if err != nil {
 		return err
 	}
-	inForce, err := s.placePolicy(ctx, o, given)
+	// The policy stands before a hook reads it, and the baseline before a push
+	// is judged by it.
+	if err := s.placePolicy(ctx, o); err != nil {
+		return err
+	}
+	inForce, err := s.inForce(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.placeBaseline(ctx, o, inForce); err != nil {
+	if err := s.placeBaseline(ctx, inForce.Policy, o); err != nil {
 		return err
+	}
+	if s.record.hooks != "" && s.record.hooks != w.dir {
+		if err := s.takeHooksOut(ctx); err != nil {
+			return err
+		}
+	}
+	s.record.hooks = w.dir
+	for _, name := range serverHooks {
+		if err := s.placeHook(w, name, shim(name, w.prev, bins)); err != nil {
+			return err
+		}
 	}
 	if err := s.harden(ctx, o.Harden); err != nil {
 		return err
 	}
-	if err := s.publishPolicy(ctx, o); err != nil {
+	if err := s.publish(ctx, inForce, o.Now); err != nil {
 		return err
 	}
-	// The hooks come last: with the first of them in place, pushes are judged.
-	s.record.hooks = dir
-	for _, name := range serverHooks {
-		if err := s.placeHook(way{dir: dir, prev: prev{beside: true}}, name, shim(name, prev{beside: true}, bins)); err != nil {
-			return err
-		}
-	}
+	s.serverNotes(inForce, w)
 	return s.writeRecord()
 }
 
-// serverHooks is the directory below the repository in which git looks for hooks. One
-// elsewhere may serve other repositories, too, and is not touched.
-func (s *site) serverHooks(ctx context.Context) (string, error) {
+func (s *site) serverNotes(inForce inforce.Policy, w way) {
+	if !s.bare {
+		s.result.note("this repository has a work tree: git refuses pushes to the branch that is checked out")
+	}
+	if s.exists(w.dir + "/pre-receive.d") {
+		s.result.note("%s is there: software that keeps hooks in such a directory may rewrite %s; "+
+			"run this again after its upgrades", s.path(w.dir+"/pre-receive.d"), s.path(w.dir+"/pre-receive"))
+	}
+	if !s.enforcing {
+		s.result.note("the policy in %s refuses nothing yet; after setting mode = \"enforce\", "+
+			"run gatekeeper install --server DIR --rebaseline once", inForce.Where)
+	}
+	for _, line := range inForce.Unenforced() {
+		s.result.note("not enforced in this version: %s", line)
+	}
+}
+
+// serverWay finds out where git looks for the hooks of a push. It runs them in the
+// git directory, so that is where a relative core.hooksPath starts (githooks(5)).
+func (s *site) serverWay(ctx context.Context) (way, error) {
 	all, err := s.hooksPaths(ctx)
 	if err != nil {
-		return "", err
+		return way{}, err
 	}
-	dir := s.path("hooks")
+	set := hooksPath{"default", s.path("hooks")}
 	if len(all) > 0 {
-		dir = all[len(all)-1].value
-		if !filepath.IsAbs(dir) {
-			dir = filepath.Join(s.gitDir, dir) // server hooks start there, githooks(5)
+		set = all[len(all)-1]
+	}
+	dir := set.value
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(s.common, dir)
+	}
+	rel, err := filepath.Rel(follow(s.common), follow(dir))
+	if err != nil || !inside(s.common, dir) || rel == "." || set.scope == "command" || set.value == "" {
+		return way{}, &UsageError{
+			Msg:  fmt.Sprintf("git runs hooks from %q (core.hooksPath, %s), which is not this repository's own", set.value, set.scope),
+			Hint: "a hook there would judge other repositories, too; git config core.hooksPath hooks makes this one use its own",
 		}
 	}
-	rel, err := filepath.Rel(s.common, dir)
-	if err != nil || !inside(s.common, dir) || strings.HasPrefix(rel, "..") {
-		return "", &UsageError{Msg: fmt.Sprintf("git looks for this repository's hooks in %s, which lies outside of it", dir),
-			Hint: "put gatekeeper-pre-receive into that directory's own hooks, or unset core.hooksPath here"}
-	}
-	return filepath.ToSlash(rel), nil
+	return way{dir: filepath.ToSlash(rel), prev: prev{beside: true}}, nil
 }
 
-// placePolicy puts the given policy beside the repository, or sees to it that there
-// is one, and returns what is in force then.
-func (s *site) placePolicy(ctx context.Context, o ServerOptions, given *inforce.Policy) (inforce.Policy, error) {
-	named, err := s.git.value(ctx, inforce.Setting)
-	if err != nil {
-		return inforce.Policy{}, err
-	}
-	files := map[string][]byte{}
-	own := "gatekeeper/" + inforce.File
-	switch {
-	case given != nil && named != "" && named != "repo":
-		return inforce.Policy{}, &UsageError{Msg: fmt.Sprintf("git config %s leads to %s", inforce.Setting, named),
-			Hint: "change the policy there, or unset it: one repository has one policy"}
-	case given != nil:
-		files = given.Files
-	case named == "" && !s.exists(own):
-		files[inforce.File] = policy.Starter(policy.Warn)
-		s.result.note("the policy is a starter in warn mode: pushes are judged and nothing is refused; edit %s", s.path(own))
-	}
-	for _, name := range sorted(files) {
-		if err := s.placeFile("gatekeeper/"+name, files[name]); err != nil {
-			return inforce.Policy{}, err
-		}
-	}
-	r, err := repo.Open(ctx, s.gitDir, s.git.env)
-	if err != nil {
-		return inforce.Policy{}, err
-	}
-	inForce, err := inforce.Server(ctx, r)
-	if err != nil {
-		return inForce, &UsageError{Msg: err.Error(), Err: err, Hint: "every push would be refused; mend the policy first"}
-	}
-	if len(files) == 0 {
-		s.result.did(Kept, Policy, inForce.Where, "")
-	}
-	for _, note := range inForce.Unenforced() {
-		s.result.note("not enforced in this version: %s", note)
-	}
-	return inForce, nil
-}
-
-func sorted(files map[string][]byte) []string {
-	var names []string
-	for name := range files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// placeFile writes a file of the policy. Bytes that we did not write wait beside it.
-func (s *site) placeFile(rel string, data []byte) error {
-	now, err := s.read(rel)
-	if err != nil {
-		return err
-	}
-	if now != nil && bytes.Equal(now, data) {
-		s.result.did(Kept, Policy, s.path(rel), "")
-		return nil
-	}
-	if now != nil && !s.ours(rel, now) {
-		waits := s.freeName(before(rel))
-		if err := s.move(rel, waits); err != nil {
-			return err
-		}
-		if s.record.sum(rel) == "" {
-			s.record.backs = append(s.record.backs, recordedBack{rel, waits})
-		}
-		s.result.did(Moved, Policy, s.path(rel), "to "+filepath.Base(s.path(waits)))
-	}
-	if err := s.write(rel, data, s.modes.plain); err != nil {
-		return err
-	}
-	s.result.did(Wrote, Policy, s.path(rel), "")
-	return nil
-}
-
-// freeName is rel, or rel.2 and so on where that is taken.
-func (s *site) freeName(rel string) string {
-	name := rel
-	for n := 2; s.exists(name); n++ {
-		name = fmt.Sprintf("%s.%d", rel, n)
-	}
-	return name
-}
-
-// placeBaseline writes down, once, what is never judged: the tips of the refs that
-// the policy enforces. While it enforces none, on trial in warn mode, those that it
-// warns about: to enforce later must not block the history that was there first.
-func (s *site) placeBaseline(ctx context.Context, o ServerOptions, inForce inforce.Policy) error {
-	rel := "gatekeeper/" + inforce.BaselineFile
-	if s.exists(rel) && !o.Rebaseline {
-		s.result.did(Kept, Baseline, s.path(rel), "")
-		return nil
-	}
-	tips, err := s.tips(ctx)
-	if err != nil {
-		return err
-	}
-	ids := baselineOf(tips, inForce)
-	text := "# What these commits reach is never judged: it was here before gatekeeper.\n"
-	for _, id := range ids {
-		text += id + "\n"
-	}
-	if now, err := s.read(rel); err != nil {
-		return err
-	} else if now != nil && string(now) != text {
-		waits := s.freeName(before(rel))
-		if err := s.move(rel, waits); err != nil {
-			return err
-		}
-		s.result.did(Moved, Baseline, s.path(rel), "to "+filepath.Base(s.path(waits)))
-	}
-	if err := s.write(rel, []byte(text), s.modes.plain); err != nil {
-		return err
-	}
-	s.result.did(Wrote, Baseline, s.path(rel), fmt.Sprintf("%d commits; what they reach is never judged", len(ids)))
-	return nil
-}
-
-// baselineOf picks the tips whose history is not judged, sorted and each once.
-func baselineOf(tips []tip, inForce inforce.Policy) []string {
-	mode := policy.Warn
-	enforced := func(t tip) bool { return inForce.Rule(t.ref).Mode == policy.Enforce }
-	if inForce.Rule("").Mode == policy.Enforce || slices.ContainsFunc(tips, enforced) {
-		mode = policy.Enforce
-	}
-	var ids []string
-	for _, t := range tips {
-		if inForce.Rule(t.ref).Mode == mode {
-			ids = append(ids, t.commit)
-		}
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids)
-}
-
-// A tip is a ref and the commit that it ends in.
-type tip struct{ ref, commit string }
-
-// tips lists all refs that end in a commit, but for gatekeeper's own.
-func (s *site) tips(ctx context.Context) ([]tip, error) {
-	out, err := s.git.run(ctx, nil, "for-each-ref", "--format=%(objectname)^{commit} %(refname)")
-	if err != nil {
-		return nil, err
-	}
-	out, err = s.git.run(ctx, out, "cat-file", "--batch-check=%(objectname) %(objecttype) %(rest)")
-	if err != nil {
-		return nil, err
-	}
-	var tips []tip
-	for line := range strings.Lines(string(out)) {
-		fields := strings.Fields(line)
-		if len(fields) == 3 && fields[1] == "commit" && !strings.HasPrefix(fields[2], "refs/gatekeeper/") {
-			tips = append(tips, tip{fields[2], fields[0]})
-		}
-	}
-	return tips, nil
-}
-
-// safe are the settings that a server should have, and why.
-var safe = []struct{ key, why string }{
-	{"receive.fsckObjects", "git itself refuses malformed objects"},
-	{"receive.advertisePushOptions", "pushers can give a reason with git push -o"},
-}
+// safe are the settings that make a server harder to fool: git then checks the
+// form of every object it is sent, and takes the reason for an override.
+var safe = []string{"receive.fsckObjects", "receive.advertisePushOptions"}
 
 func (s *site) harden(ctx context.Context, set bool) error {
-	for _, c := range safe {
-		now, err := s.git.value(ctx, c.key)
+	for _, key := range safe {
+		now, err := s.git.values(ctx, "--type=bool", "--get", key)
 		if err != nil {
 			return err
 		}
 		switch {
-		case now == "true":
-			s.result.did(Kept, Config, c.key, now)
+		case slices.Equal(now, []string{"true"}):
+			s.result.did(Kept, Config, key, "true")
 		case set:
-			if err := s.setConfig(ctx, c.key, "true"); err != nil {
+			if err := s.setConfig(ctx, key, "true"); err != nil {
 				return err
 			}
 		default:
-			s.result.note("proposed: git config %s true (%s); --harden sets it", c.key, c.why)
+			s.result.note("safer: git -C %s config %s true (or install with --harden)", s.common, key)
 		}
 	}
 	return nil
 }
 
-// publishPolicy puts what is in force where clones fetch it from.
-func (s *site) publishPolicy(ctx context.Context, o ServerOptions) error {
-	old, err := s.ref(ctx, PolicyRef)
+// placePolicy writes the policy that was given, or a starter where there is none.
+// One that is there and not given again stays as it is, whoever wrote it.
+func (s *site) placePolicy(ctx context.Context, o ServerOptions) error {
+	named, err := s.git.value(ctx, inforce.Setting)
 	if err != nil {
 		return err
 	}
-	s.undoRef(PolicyRef, old)
-	done, err := publish(ctx, s.place, o.Now)
-	if err != nil {
-		return err
-	}
-	if !done.Changed {
-		s.result.did(Kept, Policy, PolicyRef, "")
+	rel := "gatekeeper/" + inforce.File
+	switch elsewhere := named != "" && named != "repo"; {
+	case elsewhere && o.Policy != "":
+		return &UsageError{
+			Msg:  fmt.Sprintf("git config %s = %s, so %s would not be read", inforce.Setting, named, o.Policy),
+			Hint: "change that file, or unset the setting",
+		}
+	case elsewhere:
+		s.result.did(Kept, Policy, named, "named by git config "+inforce.Setting)
+		return nil
+	case o.Policy != "":
+		return s.copyPolicy(o.Policy, o.Now)
+	case s.exists(rel):
+		s.result.did(Kept, Policy, s.path(rel), "")
 		return nil
 	}
-	s.madeRef(PolicyRef, old)
-	s.result.did(Published, Policy, PolicyRef, "clones fetch it from there")
+	return s.placeFile(rel, policy.Starter(policy.Warn), "a starter in mode warn: edit it", o.Now)
+}
+
+// copyPolicy copies a valid policy and the files that it reads into the repository,
+// the policy last: it is what puts the others in force.
+func (s *site) copyPolicy(name string, now time.Time) error {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return &UsageError{Msg: fmt.Sprintf("read the policy: %v", err), Err: err}
+	}
+	beside := map[string][]byte{}
+	_, err = policy.Parse(name, data, func(base string) ([]byte, error) {
+		data, err := os.ReadFile(filepath.Join(filepath.Dir(name), filepath.FromSlash(base)))
+		if err == nil {
+			beside[base] = data
+		}
+		return data, err
+	})
+	if err != nil {
+		return &UsageError{Msg: err.Error(), Hint: "nothing was changed; gatekeeper policy check " + name, Err: err}
+	}
+	for _, base := range sorted(beside) {
+		if reserved(base) {
+			return &UsageError{
+				Msg:  fmt.Sprintf("%s reads a file called %s, a name that gatekeeper uses itself", name, base),
+				Hint: "give it another name",
+			}
+		}
+		if err := s.placeFile("gatekeeper/"+base, beside[base], "beside the policy", now); err != nil {
+			return err
+		}
+	}
+	return s.placeFile("gatekeeper/"+inforce.File, data, "from "+name, now)
+}
+
+// reserved are names in the state directory that a policy's files must not take.
+func reserved(name string) bool {
+	first, _, _ := strings.Cut(name, "/")
+	return slices.Contains([]string{inforce.File, "baseline", "install", "install-server", "hooks", "policy-in-repository",
+		"config.before", "config.before-server", "prepared", "declared", "receipts"}, first)
+}
+
+// placeFile writes a file of the admin's. What stood in its place before the first
+// install comes back with uninstall; what was edited since then is kept beside.
+func (s *site) placeFile(rel string, data []byte, detail string, now time.Time) error {
+	old, err := s.read(rel)
+	if err != nil {
+		return err
+	}
+	if old != nil && bytes.Equal(old, data) {
+		s.result.did(Kept, Policy, s.path(rel), "")
+		return nil
+	}
+	if old != nil && !s.ours(rel, old) {
+		aside := rel + ".before-gatekeeper"
+		if known := s.record.sum(rel) != ""; known || s.exists(aside) {
+			aside = s.unused(rel, now)
+		} else {
+			s.record.backs = append(s.record.backs, recordedBack{rel, aside})
+		}
+		if err := s.copyFile(rel, aside, old); err != nil {
+			return err
+		}
+		detail += "; the one from before is " + filepath.Base(aside)
+	}
+	if err := s.write(rel, data, s.modes.plain); err != nil {
+		return err
+	}
+	s.result.did(Wrote, Policy, s.path(rel), detail)
 	return nil
 }
 
-// UninstallServer takes gatekeeper out of the repository that o.Dir is in. A policy or
-// baseline that was changed since stays, as the admin's own.
+func (s *site) copyFile(from, to string, data []byte) error {
+	st, err := os.Stat(s.path(from))
+	if err != nil {
+		return err
+	}
+	return s.put(to, data, st.Mode().Perm())
+}
+
+// unused is a name for what stood at rel until now.
+func (s *site) unused(rel string, now time.Time) string {
+	stamp := rel + ".before-" + now.UTC().Format("20060102T150405Z")
+	name := stamp
+	for n := 2; s.exists(name); n++ {
+		name = fmt.Sprintf("%s-%d", stamp, n)
+	}
+	return name
+}
+
+// inForce is the policy that pushes will be judged by from now on.
+func (s *site) inForce(ctx context.Context) (inforce.Policy, error) {
+	if !s.exists(hadPolicy) {
+		s.undo = append(s.undo, func() error { return removeFile(s.path(hadPolicy)) })
+	}
+	p, err := policyInForce(ctx, s.git)
+	if err != nil {
+		return p, &UsageError{Msg: err.Error(), Hint: "nothing was changed; mend the policy first", Err: err}
+	}
+	return p, nil
+}
+
+// hadPolicy is where package inforce remembers that the default branch has had a policy.
+const hadPolicy = "gatekeeper/policy-in-repository"
+
+func policyInForce(ctx context.Context, g git) (inforce.Policy, error) {
+	r, err := repo.Open(ctx, g.dir, g.env)
+	if err != nil {
+		return inforce.Policy{}, err
+	}
+	return inforce.Server(ctx, r)
+}
+
+// UninstallServer takes gatekeeper out of a server's repository. A policy that was
+// edited since install stays, as do receipts and records refs; objects of the
+// published policy stay until git's gc takes them.
 func UninstallServer(ctx context.Context, o ServerOptions) (Result, error) {
 	o = o.filled()
-	p, err := find(ctx, o.Dir, o.Environ)
+	p, err := findServer(ctx, o.Dir, o.Environ)
 	if err != nil {
 		return Result{}, err
 	}
@@ -372,55 +358,64 @@ func UninstallServer(ctx context.Context, o ServerOptions) (Result, error) {
 }
 
 func (s *site) uninstallServer(ctx context.Context) error {
+	if err := s.restoreConfig(ctx); err != nil {
+		return err
+	}
 	if err := s.takeHooksOut(ctx); err != nil {
 		return err
 	}
-	if err := s.restoreConfig(ctx); err != nil {
+	for _, f := range slices.Clone(s.record.files) {
+		if parent(f.path) == s.record.hooks {
+			continue // a hook that was left
+		}
+		if err := s.takeFileOut(f.path); err != nil {
+			return err
+		}
+	}
+	if err := s.remove(hadPolicy); err != nil {
 		return err
 	}
 	if err := s.restoreRefs(ctx); err != nil {
 		return err
 	}
-	for _, f := range slices.Clone(s.record.files) {
-		if parent(f.path) == s.record.hooks {
-			continue // left above, and said
-		}
-		if err := s.takeFileOut(f); err != nil {
-			return err
-		}
-	}
-	for _, rel := range []string{"gatekeeper/settings", "gatekeeper/policy-in-repository"} { // remembered, not decided
-		if err := s.remove(rel); err != nil {
-			return err
-		}
-	}
 	return s.leaveRecord()
 }
 
-// takeFileOut removes a file that is as we wrote it, and puts back what stood there.
-func (s *site) takeFileOut(f recordedFile) error {
-	now, err := s.read(f.path)
+// takeFileOut removes a file of ours unless it was edited since, and brings back
+// what stood there before.
+func (s *site) takeFileOut(rel string) error {
+	now, err := s.read(rel)
 	if err != nil {
 		return err
 	}
-	s.record.dropFile(f.path)
-	if now != nil && !s.oursAs(f, now) {
-		s.result.did(Skipped, Policy, s.path(f.path), "changed since install; it stays, as yours")
+	ours := s.ours(rel, now)
+	s.record.dropFile(rel)
+	if now != nil && !ours {
+		s.result.did(Kept, State, s.path(rel), "edited since install, so it stays")
 		return nil
 	}
-	if err := s.remove(f.path); err != nil {
+	if err := s.remove(rel); err != nil {
 		return err
 	}
-	for _, b := range s.record.backs {
-		if b.path == f.path && s.exists(b.waits) {
-			s.result.did(Restored, Policy, s.path(f.path), "the one from before")
-			return s.move(b.waits, f.path)
-		}
+	i := slices.IndexFunc(s.record.backs, func(b recordedBack) bool { return b.path == rel })
+	if i < 0 || !s.exists(s.record.backs[i].waits) {
+		s.result.did(Removed, State, s.path(rel), "")
+		return nil
 	}
-	if now != nil {
-		s.result.did(Removed, Policy, s.path(f.path), "")
+	if err := s.move(s.record.backs[i].waits, rel); err != nil {
+		return err
 	}
+	s.record.backs = slices.Delete(s.record.backs, i, i+1)
+	s.result.did(Restored, State, s.path(rel), "")
 	return nil
 }
 
-func (s *site) oursAs(f recordedFile, data []byte) bool { return digest(data) == f.sum }
+// sorted are the keys of a map, in order.
+func sorted[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

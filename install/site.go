@@ -32,6 +32,8 @@ type site struct {
 	result *Result
 	undo   []func() error
 
+	enforcing bool // server: the policy refuses something
+
 	stop func(step string) error // for tests: fails a step on purpose
 }
 
@@ -260,7 +262,9 @@ func (s *site) removeDirs() error {
 			stay = append([]string{rel}, stay...)
 			continue
 		}
-		s.undo = append(s.undo, func() error { return os.Mkdir(path, st.Mode().Perm()) })
+		s.undo = append(s.undo, func() error {
+			return errors.Join(os.Mkdir(path, 0o755), os.Chmod(path, st.Mode()))
+		})
 	}
 	s.record.dirs = stay
 	return nil
