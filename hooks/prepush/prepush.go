@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -152,6 +153,9 @@ func (p push) badPolicy(ctx context.Context, err error, fetched bool) int {
 // form checks what needs no policy: form, signatures and bindings. It warns and
 // never blocks, since no server is known that would refuse.
 func (p push) form(ctx context.Context) int {
+	if !slices.ContainsFunc(p.updates, func(u gate.Update) bool { return u.New != "" }) {
+		return exitGo // deletions bring nothing to look at
+	}
 	lenient, err := policy.Parse("built in", []byte("schema = 1\n[defaults]\nmode = \"warn\"\n"), nil)
 	if err != nil {
 		return p.hook.unchecked(err)
