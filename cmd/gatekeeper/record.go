@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -49,13 +51,23 @@ func (p process) record(ctx context.Context, c *cli.Context) error {
 		return usage("%v", err)
 	}
 	if c.Bool("json") {
-		return p.printJSON(recordView{"gatekeeper/record/v1", declared.ID, declared.Tool.Name, c.String("version"), model.ID(), c.Args().Slice()})
+		return p.printJSON(viewDeclared(declared))
 	}
-	fmt.Fprintf(p.Stdout, "%s\n", declared.Record())
+	fmt.Fprintf(p.Stdout, "%s\n", withoutLines(declared.Record().String()))
 	p.say("the next commit here will say so; for the last one: git commit --amend --no-edit")
 	return nil
 }
 
+func viewDeclared(d session.Declaration) recordView {
+	return recordView{"gatekeeper/record/v1", d.ID, d.Tool.Name, cmp.Or(d.Tool.Version, "unknown"), d.Model.ID(), append([]string{}, d.Paths...)}
+}
+
+// withoutLines is a value of AI-Provenance while no commit counts its lines yet.
+func withoutLines(value string) string {
+	return strings.Replace(value, " lines=unknown/0", "", 1)
+}
+
+// recordView is a declaration, as the next commit will carry it.
 type recordView struct {
 	Schema  string   `json:"schema"`
 	ID      string   `json:"id"`

@@ -24,7 +24,7 @@ func (p process) statusCommand() *cli.Command {
 // statusView is what the next commit here would carry.
 type statusView struct {
 	Schema   string       `json:"schema"`
-	Next     []string     `json:"next"` // AI-Provenance values, lines still open
+	Next     []string     `json:"next"` // AI-Provenance values, without lines, which the commit counts
 	Sources  []sourceView `json:"sources"`
 	Key      *keyView     `json:"key"`    // null: the commit would not be signed
 	Policy   *string      `json:"policy"` // null: none is seen
@@ -62,7 +62,9 @@ func (p process) status(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	v.Next = records.Values()
+	for _, value := range records.Values() {
+		v.Next = append(v.Next, withoutLines(value))
+	}
 	if keys, err := p.keys(ctx, true); err == nil {
 		v.Key = &keys[0]
 	} else {

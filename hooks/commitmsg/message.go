@@ -30,7 +30,7 @@ func commitMsg(ctx context.Context, h *hook, args []string) error {
 		_ = h.state.Drop() // it was said; post-commit need not say it again
 		return err
 	}
-	if h.unsettled(p) || p.Buffer.Empty(message) {
+	if h.unsettled(p) || refusable(p, message) {
 		return h.keep(p) // with --allow-empty-message there is a commit, and post-commit says so
 	}
 	return h.state.Drop()

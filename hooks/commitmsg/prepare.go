@@ -36,6 +36,9 @@ func prepareCommitMsg(ctx context.Context, h *hook, args []string) error {
 		}
 		return notRecorded(err)
 	}
+	if source == "template" {
+		p.Template = string(p.Buffer.Clean(message))
+	}
 	if now {
 		if err := h.becomeBig(ctx, p); err != nil {
 			return err
@@ -45,7 +48,7 @@ func prepareCommitMsg(ctx context.Context, h *hook, args []string) error {
 		}
 	}
 	switch {
-	case h.editorOpens() || h.unsettled(p) || p.Unsigned || p.Buffer.Empty(message):
+	case h.editorOpens() || h.unsettled(p) || p.Unsigned || refusable(p, message):
 		return h.keep(p)
 	case !h.invocation().commitMsgRuns():
 		return h.state.Drop()
@@ -53,6 +56,12 @@ func prepareCommitMsg(ctx context.Context, h *hook, args []string) error {
 		return h.state.Stamped(p)
 	}
 	return h.keep(p)
+}
+
+// refusable reports whether git, left alone, refuses the message: it is empty, or
+// nobody wrote anything into the template.
+func refusable(p session.Prepared, message []byte) bool {
+	return p.Buffer.Empty(message) || p.Buffer.Untouched([]byte(p.Template), message)
 }
 
 // keep leaves p to the hooks that follow. Without it commit-msg works
@@ -226,7 +235,7 @@ func (h *hook) keepPublic(ctx context.Context, p *session.Prepared) {
 // put signs what is not signed and writes the lines of p into the message, which
 // may have them all already.
 func (h *hook) put(ctx context.Context, path string, message []byte, p *session.Prepared) error {
-	if p.Buffer.Empty(message) {
+	if refusable(*p, message) {
 		return nil // git refuses it, and it must stay so
 	}
 	text := message

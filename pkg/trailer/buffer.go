@@ -120,6 +120,20 @@ func (b Buffer) Empty(message []byte) bool {
 	})
 }
 
+// Clean is the message as git will store it.
+func (b Buffer) Clean(message []byte) []byte { return b.clean(message).text }
+
+// Untouched reports whether git would refuse the message because nobody added
+// to the template but Signed-off-by lines (git-commit(1), --template). The template
+// is given as Clean leaves it.
+func (b Buffer) Untouched(template, message []byte) bool {
+	if b.Verbatim || len(template) == 0 {
+		return false
+	}
+	rest, whole := bytes.CutPrefix(b.Clean(message), template)
+	return whole && Buffer{Comment: b.Comment}.Empty(rest)
+}
+
 // Stamp takes the reserved lines, and those that equal one of remove, out of
 // the final trailer block, and puts the lines of add, in order, at its end. A
 // message without a block gets one. The place is the one where

@@ -58,7 +58,7 @@ func (n *naming) replace(found string) string {
 	case "digest":
 		return found[:strings.Index(found, "=")+1] + "<digest>"
 	case "id":
-		if isNumber(found) {
+		if isNumber(found) || found == "ed25519" {
 			return found
 		}
 	}
