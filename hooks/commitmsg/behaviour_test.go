@@ -468,3 +468,41 @@ func TestKeys(t *testing.T) {
 		w.want("called", string(called), "hook prepare-commit-msg .git/COMMIT_EDITMSG message\nhook commit-msg .git/COMMIT_EDITMSG\n")
 	})
 }
+
+func TestWithoutAncestry(t *testing.T) {
+	blind := func(t *testing.T) *world {
+		w := newWorld(t)
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"prepare-commit-msg", "commit-msg", "post-commit"} {
+			w.put("hooks/"+name, "#!/bin/sh\nCOMMITMSG_BLIND=1 exec "+self+" "+name+" \"$@\"\n", 0o755)
+		}
+		w.commit("a", "a\n", "Root")
+		w.commit("a", "b\n", "Next")
+		w.add("a", "c\n")
+		return w
+	}
+	for _, args := range [][]string{{"-m", "x"}, {"--amend", "--no-edit"}, {"-n", "-m", "x"}, {"--amend", "-e"}} {
+		t.Run("commit "+strings.Join(args, " ")+" is certain all the same", func(t *testing.T) {
+			w := blind(t)
+			w.editing("true").git(append([]string{"commit", "-q"}, args...)...)
+			w.want("binding", w.binding("HEAD"), "exact")
+			w.silent()
+			if _, err := os.Stat(filepath.Join(w.dir, ".git/gatekeeper/prepared")); err == nil {
+				t.Error("post-commit left what was prepared")
+			}
+		})
+	}
+	t.Run("amend -m is noticed, and mended by another amend", func(t *testing.T) {
+		w := blind(t)
+		w.git("commit", "-q", "--amend", "-m", "x")
+		if !strings.Contains(*w.stderr, "gatekeeper: HEAD does not carry what was recorded for it; run git commit --amend --no-edit") {
+			t.Errorf("said %q", *w.stderr)
+		}
+		w.git("commit", "-q", "--amend", "--no-edit")
+		w.want("binding", w.binding("HEAD"), "exact")
+		w.silent()
+	})
+}

@@ -87,10 +87,8 @@ func parseInvocation(args []string) *invocation {
 	i := &invocation{}
 	i.name, args = subcommand(args)
 	options, ok := grammars()[i.name]
-	i.known = i.name != ""
-	if !ok {
-		return i
-	}
+	// Others commit in their own ways: git gui runs the hooks itself.
+	i.known = ok || i.name == "rebase"
 	options.each(args, i.take)
 	return i
 }

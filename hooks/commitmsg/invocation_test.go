@@ -40,11 +40,12 @@ func TestParseInvocation(t *testing.T) {
 		{"git merge -e topic", invocation{name: "merge", edit: true}},
 		{"git cherry-pick -n -x topic", invocation{name: "cherry-pick", signs: true}},
 		{"git rebase -i --amend", invocation{name: "rebase"}},
+		{"git gui --amend", invocation{name: "gui"}},
 		{"git --version", invocation{}},
 		{"git", invocation{}},
 	}
 	for _, tt := range tests {
-		tt.want.known = tt.want.name != ""
+		tt.want.known = tt.want.name != "" && tt.want.name != "gui"
 		got := *parseInvocation(strings.Fields(tt.line))
 		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(invocation{})); diff != "" {
 			t.Errorf("%s: %s", tt.line, diff)
