@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"strings"
 
@@ -62,7 +63,7 @@ func (p process) loadPolicy(name string) (*policy.Policy, error) {
 }
 
 func (p process) policyExplain(c *cli.Context) error {
-	if err := needs(c, "model"); err != nil {
+	if err := errors.Join(needs(c, "model"), wholeRef(c.String("ref"))); err != nil {
 		return err
 	}
 	name, err := atMostOne(c, "")

@@ -41,6 +41,9 @@ func (p process) record(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if r.WorkTree == "" {
+		return usage("%s is a bare repository, where nobody commits", r.GitDir)
+	}
 	declared, err := session.Open(r.GitDir).Declare(session.Declaration{
 		Time:  p.Now(),
 		Tool:  provenance.Tool{Name: c.String("tool"), Version: c.String("version")},

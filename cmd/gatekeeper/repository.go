@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -19,7 +20,20 @@ import (
 var jsonFlag = &cli.BoolFlag{Name: "json", Usage: "print the result as JSON"}
 
 func (p process) open(ctx context.Context) (*repo.Repo, error) {
-	return repo.Open(ctx, p.Dir, p.Environ)
+	r, err := repo.Open(ctx, p.Dir, p.Environ)
+	if errors.Is(err, repo.ErrNotRepository) {
+		return nil, usage("%v", err)
+	}
+	return r, err
+}
+
+// wholeRef refuses the short name of a ref: rules of a policy match whole names,
+// so a short one would be judged by none of them.
+func wholeRef(ref string) error {
+	if ref != "" && !strings.HasPrefix(ref, "refs/") {
+		return usage("--ref %q: want a whole name, such as refs/heads/%s", ref, ref)
+	}
+	return nil
 }
 
 // printJSON writes one result, indented, with a newline at its end.

@@ -40,6 +40,9 @@ func (p process) verify(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := wholeRef(c.String("ref")); err != nil {
+		return err
+	}
 	now, err := p.at(c.String("at"))
 	if err != nil {
 		return err

@@ -43,8 +43,9 @@ func prepareCommitMsg(ctx context.Context, h *hook, args []string) error {
 		if err := h.becomeBig(ctx, p); err != nil {
 			return err
 		}
-		if err := h.put(ctx, path, message, &p); err != nil {
-			h.say("%v", err)
+		err := h.put(ctx, path, message, &p)
+		if err != nil && (p.Unsigned || !h.invocation().commitMsgRuns()) {
+			h.say("%v", err) // else commit-msg tries again, and says it
 		}
 	}
 	switch {
