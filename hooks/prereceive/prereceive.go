@@ -87,7 +87,7 @@ func (h Hook) say(format string, args ...any) {
 // unchecked refuses a push that could not be judged.
 func (h Hook) unchecked(err error) int {
 	h.say("refused, because the push could not be checked:")
-	fmt.Fprintf(h.Stderr, "  %s\n", gate.Plain(err.Error()))
+	io.WriteString(h.Stderr, gate.Fold(err.Error(), "  "))
 	h.say("nothing was stored; tell the server's admin")
 	return exitUnchecked
 }

@@ -128,6 +128,16 @@ func (f Finding) write(b *strings.Builder, indent string) {
 	}
 }
 
+// Fold makes a stranger's text safe to show and breaks it into lines that fit a
+// terminal, each behind indent and with its end.
+func Fold(text, indent string) string {
+	var b strings.Builder
+	for _, l := range wrap(Plain(text), columns-len(indent)) {
+		b.WriteString(indent + l + "\n")
+	}
+	return b.String()
+}
+
 // wrap breaks text at spaces into lines of at most width characters; a longer
 // word, such as a key's fingerprint, stays whole so that it can be copied.
 func wrap(text string, width int) []string {

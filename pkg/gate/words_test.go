@@ -63,6 +63,17 @@ func TestAKeyStaysWholeSoThatItCanBeCopied(t *testing.T) {
 	}
 }
 
+func TestTextIsFoldedToTheTerminal(t *testing.T) {
+	got := Fold("git cat-file: exit status 128: \x1b[2K"+strings.Repeat(" and so on", 12), "  ")
+	want := `  git cat-file: exit status 128: \x1b[2K and so on and so on and so
+  on and so on and so on and so on and so on and so on and so on and
+  so on and so on and so on
+`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
 func text(t *testing.T, v Verdict) string {
 	t.Helper()
 	var b strings.Builder
