@@ -68,6 +68,9 @@ func (p process) verify(ctx context.Context, c *cli.Context) error {
 	g.Now = now
 	rg.Exclude = append(rg.Exclude, g.Baseline...)
 	verdict, err := g.Check(ctx, rg, gate.KeepAll)
+	if errors.Is(err, change.ErrMissing) {
+		return fmt.Errorf("%w (in a shallow clone: git fetch --unshallow)", err)
+	}
 	if err != nil {
 		return err
 	}
