@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
+	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
 
 func (p process) showCommand() *cli.Command {
@@ -39,27 +41,9 @@ func (p process) show(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	reader := r.Reader()
-	defer reader.Close()
-	g, err := newGate(ctx, r, reader, pol)
+	v, err := p.judgeOne(ctx, r, id, pol)
 	if err != nil {
-		return err
-	}
-	g.Now = p.Now()
-	ref, _, err := r.Head(ctx)
-	if err != nil {
-		return err
-	}
-	commit, err := readCommit(ctx, r, id.String())
-	if err != nil {
-		return err
-	}
-	v, err := g.Check(ctx, gate.Range{Ref: ref, Include: []change.ID{id}, Exclude: commit.Parents}, gate.KeepAll)
-	if err != nil {
-		return err
-	}
-	if len(v.Commits) == 0 {
-		return fmt.Errorf("%s: the commit cannot be read", rev)
+		return fmt.Errorf("%s: %w", rev, err)
 	}
 	judged := v.Commits[len(v.Commits)-1]
 	if c.Bool("json") {
@@ -67,6 +51,34 @@ func (p process) show(ctx context.Context, c *cli.Context) error {
 	}
 	writeShown(p.Stdout, judged, pol)
 	return nil
+}
+
+// judgeOne judges one commit as a push of it alone to the current branch.
+func (p process) judgeOne(ctx context.Context, r *repo.Repo, id change.ID, pol *inforce.Policy) (gate.Verdict, error) {
+	reader := r.Reader()
+	defer reader.Close()
+	g, err := newGate(ctx, r, reader, pol)
+	if err != nil {
+		return gate.Verdict{}, err
+	}
+	g.Now = p.Now()
+	ref, _, err := r.Head(ctx)
+	if err != nil {
+		return gate.Verdict{}, err
+	}
+	commit, err := readCommit(ctx, r, id.String())
+	if err != nil {
+		return gate.Verdict{}, err
+	}
+	rg := gate.Range{Ref: ref, Include: []change.ID{id}}
+	if rg.Exclude, err = present(ctx, reader, commit.Parents); err != nil { // a shallow clone has not all
+		return gate.Verdict{}, err
+	}
+	v, err := g.Check(ctx, rg, gate.KeepAll)
+	if err == nil && len(v.Commits) == 0 {
+		err = errors.New("the commit cannot be read")
+	}
+	return v, withHint(err)
 }
 
 // shown is one commit of a verdict.

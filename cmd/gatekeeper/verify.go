@@ -68,13 +68,19 @@ func (p process) verify(ctx context.Context, c *cli.Context) error {
 	g.Now = now
 	rg.Exclude = append(rg.Exclude, g.Baseline...)
 	verdict, err := g.Check(ctx, rg, gate.KeepAll)
+	if err != nil {
+		return withHint(err)
+	}
+	return p.tellVerification(c, verdict, pol)
+}
+
+// withHint tells how to get what a judgement lacks. A commit cannot be judged
+// without its parents, which a shallow clone leaves out.
+func withHint(err error) error {
 	if errors.Is(err, change.ErrMissing) {
 		return fmt.Errorf("%w (in a shallow clone: git fetch --unshallow)", err)
 	}
-	if err != nil {
-		return err
-	}
-	return p.tellVerification(c, verdict, pol)
+	return err
 }
 
 // newGate is a gate under pol or, without one, for form and signatures only.
