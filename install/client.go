@@ -27,8 +27,8 @@ type Options struct {
 	Environ  []string // as os.Environ; nil is the process's own
 	Agents   string   // "", "auto" or "none": this version sets up no agent
 
-	// OpenSigner opens the key that a signing key setting names; nil is
-	// sshkey.Open. It must not ask: a key that would, fails or waits.
+	// OpenSigner opens the key that gatekeeper.signingKey names, without signing;
+	// nil is sshkey.Open.
 	OpenSigner func(ctx context.Context, spec string) (attestation.Signer, error)
 	// FetchTimeout bounds the fetch of the policy, which may fail; 0 is 20 s.
 	FetchTimeout time.Duration
@@ -78,11 +78,8 @@ func (o Options) filled() Options {
 		o.FetchTimeout = 20 * time.Second
 	}
 	if o.OpenSigner == nil {
-		// A passphrase is asked for by nobody here: git and ssh-keygen find
-		// no terminal to ask on, and a program that says no.
-		env := append(slices.Clone(o.Environ), "SSH_ASKPASS_REQUIRE=force", "SSH_ASKPASS=false")
 		o.OpenSigner = func(ctx context.Context, spec string) (attestation.Signer, error) {
-			return sshkey.Open(ctx, spec, sshkey.Env{Environ: env, Dir: o.Dir})
+			return sshkey.Open(ctx, spec, sshkey.Env{Environ: o.Environ, Dir: o.Dir})
 		}
 	}
 	return o
@@ -133,6 +130,13 @@ func (s *site) installClient(ctx context.Context, o Options, bins binaries) erro
 // fetchPolicy fetches the policy that the server publishes. A server that cannot
 // be reached, or has none, is no failure: pre-push fetches it anew.
 func (s *site) fetchPolicy(ctx context.Context, patience time.Duration) error {
+	mine, err := s.ref(ctx, PolicyRef)
+	if err != nil {
+		return err
+	}
+	if mine == "" {
+		s.madeRef(PolicyRef, "") // by now, or by pre-push later
+	}
 	remote, err := s.remote(ctx)
 	if err != nil {
 		return err
@@ -153,10 +157,6 @@ func (s *site) fetchPolicy(ctx context.Context, patience time.Duration) error {
 	if id == "" {
 		s.result.did(Skipped, Policy, PolicyRef, remote+" publishes none; form and signature are checked before a push")
 		return nil
-	}
-	mine, err := s.ref(ctx, PolicyRef)
-	if err != nil {
-		return err
 	}
 	if mine == id {
 		s.result.did(Kept, Policy, PolicyRef, "as "+remote+" publishes it")
@@ -280,8 +280,8 @@ func (s *site) restoreRefs(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if now == "" {
-			continue
+		if now == "" || s.role == client && s.exists("gatekeeper/install-server") {
+			continue // gone, or published by the server's side
 		}
 		s.undoRef(r.name, now)
 		if err := s.setRef(ctx, r.name, r.before); err != nil {
@@ -311,6 +311,9 @@ func (s *site) leaveRecord() error {
 	return nil
 }
 
+// clientState are the files that hooks and commands keep for a worktree.
+var clientState = []string{"settings", "prepared", "stamped", "declared", "pushed"}
+
 // removeState removes what gatekeeper keeps in each worktree and for all of them.
 // It comes last, because it cannot be taken back. Where a server's side stands in
 // the same repository, or a hook was left, what belongs to those stays.
@@ -319,11 +322,18 @@ func (s *site) removeState() error {
 	if err != nil {
 		return err
 	}
-	if !s.exists("gatekeeper/install-server") && len(s.record.files) == 0 {
-		dirs = append(dirs, s.path("gatekeeper"))
+	own := s.path("gatekeeper")
+	if s.exists("gatekeeper/install-server") || len(s.record.files) > 0 {
+		for _, name := range clientState {
+			if err := removeFile(filepath.Join(own, name)); err != nil {
+				return err
+			}
+		}
+	} else {
+		dirs = append(dirs, own)
 	}
 	for _, dir := range dirs {
-		if _, err := os.Lstat(dir); err != nil {
+		if !fileExists(dir) {
 			continue
 		}
 		if err := os.RemoveAll(dir); err != nil {

@@ -729,6 +729,21 @@ func TestFetchPolicy(t *testing.T) {
 		b.uninstall()
 		same(t, before, b.snapshot())
 	})
+	t.Run("a policy that pre-push fetches later goes with uninstall, one from before stays", func(t *testing.T) {
+		s, b := server(t), newBench(t)
+		b.install()
+		b.Git(t, "fetch", "-q", s.Dir, "+"+PolicyRef+":"+PolicyRef)
+		b.uninstall()
+		if got := b.Git(t, "for-each-ref", PolicyRef); got != "" {
+			t.Errorf("stays: %s", got)
+		}
+		b.Git(t, "fetch", "-q", s.Dir, "+"+PolicyRef+":"+PolicyRef)
+		b.install()
+		b.uninstall()
+		if got := b.Git(t, "for-each-ref", PolicyRef); got == "" {
+			t.Error("the one from before has gone")
+		}
+	})
 	t.Run("a server that cannot be reached, or publishes none, is no failure", func(t *testing.T) {
 		b := newBench(t)
 		b.Git(t, "remote", "add", "origin", "/no/such/server")

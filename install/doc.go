@@ -4,9 +4,11 @@
 //
 // It promises:
 //
-//   - No file of a working tree is touched, and no hook of anybody else is lost:
-//     a hook that was there keeps running, before ours, with its arguments,
-//     stdin, working directory and exit code.
+//   - No file of a working tree is touched, and no hook of anybody else is lost: a
+//     hook that was there keeps running with its arguments, stdin, working
+//     directory and exit code; before ours on a client, after ours on a server.
+//     One that fails ends there with its code, except where git does not ask how
+//     a hook ends (post-commit, post-rewrite): then ours still does its work.
 //   - A second run changes no byte. It also mends: a hook that another tool has
 //     replaced, or a core.hooksPath that was set anew, is taken in again.
 //   - A run that fails leaves everything as it found it.
@@ -30,9 +32,10 @@
 //
 //	COMMON/hooks/*                       shims, six on a client, two on a server
 //	COMMON/gatekeeper/hooks/*            shims, when git looked elsewhere
-//	COMMON/gatekeeper/install            what a client's install did (see Parse in record.go)
+//	COMMON/gatekeeper/install            what a client's install did (its form: type record)
 //	COMMON/gatekeeper/install-server     what a server's install did
-//	COMMON/gatekeeper/config.before      the config file before us, for its exact bytes
+//	COMMON/gatekeeper/config.before      the config file before us, for its exact bytes;
+//	                                     config.before-server likewise
 //	COMMON/gatekeeper/policy.toml        server: the policy, and beside it the files that it reads
 //	COMMON/gatekeeper/baseline           server: commits never judged, one id a line, sorted
 //	refs/gatekeeper/policy               server: the policy in force, published; client: as fetched

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,14 @@ const patience = 5 * time.Second
 type keyring struct {
 	open    func(ctx context.Context, spec string) (attestation.Signer, error)
 	environ []string
-	dir     string
+	dir     string // relative paths start here
+}
+
+// quiet opens a key that must do without a person: who would be asked for a
+// passphrase is a program that says no.
+func (k keyring) quiet(ctx context.Context, spec string) (attestation.Signer, error) {
+	env := append(slices.Clone(k.environ), "SSH_ASKPASS_REQUIRE=force", "SSH_ASKPASS=false")
+	return sshkey.Open(ctx, spec, sshkey.Env{Environ: env, Dir: k.dir})
 }
 
 // key chooses, in this order: the key that gatekeeper.signingKey names, which may
@@ -71,7 +79,7 @@ func (s *site) usersKey(ctx context.Context, k keyring) (key attestation.PublicK
 	if err != nil || spec == "" {
 		return key, false, err
 	}
-	signer, err := k.open(ctx, spec)
+	signer, err := k.quiet(ctx, spec)
 	if err == nil {
 		err = signs(ctx, signer)
 	}
@@ -103,7 +111,7 @@ func signs(ctx context.Context, signer attestation.Signer) error {
 // ownKey is the key in gatekeeper's own place, made if it is not there.
 func (s *site) ownKey(ctx context.Context, k keyring, path string) (attestation.PublicKey, error) {
 	if fileExists(path) {
-		signer, err := k.open(ctx, path)
+		signer, err := k.quiet(ctx, path)
 		if err != nil {
 			return attestation.PublicKey{}, fmt.Errorf("use the key %s: %w", path, err)
 		}

@@ -258,7 +258,7 @@ func (s *site) copyPolicy(name string, now time.Time) error {
 func reserved(name string) bool {
 	first, _, _ := strings.Cut(name, "/")
 	return slices.Contains([]string{inforce.File, "baseline", "install", "install-server", "hooks", "policy-in-repository",
-		"config.before", "config.before-server", "prepared", "declared", "receipts"}, first)
+		"config.before", "config.before-server", "receipts", "settings", "prepared", "stamped", "declared", "pushed"}, first)
 }
 
 // placeFile writes a file of the admin's. What stood in its place before the first
@@ -311,8 +311,10 @@ func (s *site) unused(rel string, now time.Time) string {
 
 // inForce is the policy that pushes will be judged by from now on.
 func (s *site) inForce(ctx context.Context) (inforce.Policy, error) {
-	if !s.exists(hadPolicy) {
-		s.undo = append(s.undo, func() error { return removeFile(s.path(hadPolicy)) })
+	for _, rel := range []string{hadPolicy, settingsCache} {
+		if !s.exists(rel) {
+			s.undo = append(s.undo, func() error { return removeFile(s.path(rel)) })
+		}
 	}
 	p, err := policyInForce(ctx, s.git)
 	if err != nil {
@@ -321,8 +323,12 @@ func (s *site) inForce(ctx context.Context) (inforce.Policy, error) {
 	return p, nil
 }
 
-// hadPolicy is where package inforce remembers that the default branch has had a policy.
-const hadPolicy = "gatekeeper/policy-in-repository"
+// What looking for the policy leaves behind: that the default branch has had one,
+// by package inforce, and the settings of a repository with a work tree, by repo.
+const (
+	hadPolicy     = "gatekeeper/policy-in-repository"
+	settingsCache = "gatekeeper/settings"
+)
 
 func policyInForce(ctx context.Context, g git) (inforce.Policy, error) {
 	r, err := repo.Open(ctx, g.dir, g.env)
@@ -374,6 +380,11 @@ func (s *site) uninstallServer(ctx context.Context) error {
 	}
 	if err := s.remove(hadPolicy); err != nil {
 		return err
+	}
+	if !s.exists("gatekeeper/install") { // else it is the client's, too
+		if err := s.remove(settingsCache); err != nil {
+			return err
+		}
 	}
 	if err := s.restoreRefs(ctx); err != nil {
 		return err

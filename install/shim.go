@@ -74,6 +74,26 @@ fi
 exec "$bin" NAME "$@"
 `
 
+	// commit-msg has nothing to do where prepare-commit-msg of the same git has
+	// stamped the message already and no other hook or person came between; the file
+	// then names that git, and no process is started.
+	commitMsgShim = headClient + `PREV
+bin=BIN
+if [ -x "$prev" ]; then
+	"$prev" "$@" || exit
+else
+	stamped=${GIT_DIR:-.git}/gatekeeper/stamped
+	if [ -e "$stamped" ] && read -r git <"$stamped" && [ "$git" = "$PPID" ]; then
+		exit 0
+	fi
+fi
+if [ ! -x "$bin" ]; then
+	printf '%s\n' "gatekeeper: nothing recorded: no $bin; run gatekeeper install" >&2
+	exit 0
+fi
+exec "$bin" NAME "$@"
+`
+
 	// git ignores how post hooks end, so one that fails does not keep ours from
 	// its bookkeeping. Most commits leave post-commit nothing to do; then no
 	// process is started for it.
@@ -165,6 +185,8 @@ exec "$bin" NAME
 func shim(name string, p prev, bins binaries) []byte {
 	text, bin := messageShim, bins.commitMsg
 	switch name {
+	case "commit-msg":
+		text = commitMsgShim
 	case "post-commit":
 		text = postCommitShim
 	case "post-rewrite":
