@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -43,13 +41,10 @@ func (p process) install(ctx context.Context, c *cli.Context) error {
 	if c.Args().Present() {
 		return usage("install takes no arguments; for a server: gatekeeper install --server DIR")
 	}
-	bin, err := binaries()
-	if err != nil {
-		return err
-	}
 	var result install.Result
+	var err error
 	if server := c.String("server"); server != "" {
-		o := install.ServerOptions{Dir: p.path(server), Binaries: bin, Environ: p.Environ, Platform: c.String("platform"),
+		o := install.ServerOptions{Dir: p.path(server), Environ: p.Environ, Platform: c.String("platform"),
 			Harden: c.Bool("harden"), Rebaseline: c.Bool("rebaseline"), Now: p.Now()}
 		if file := c.String("policy"); file != "" {
 			o.Policy = p.path(file)
@@ -61,7 +56,7 @@ func (p process) install(ctx context.Context, c *cli.Context) error {
 				return usage("--%s goes with --server DIR", flag)
 			}
 		}
-		result, err = install.Client(ctx, install.Options{Dir: p.Dir, Binaries: bin, Environ: p.Environ,
+		result, err = install.Client(ctx, install.Options{Dir: p.Dir, Environ: p.Environ,
 			Agents: c.String("agents"), OpenSigner: p.openSigner})
 	}
 	return p.tellInstall(c, result, err)
@@ -97,16 +92,4 @@ func (p process) tellInstall(c *cli.Context, r install.Result, err error) error 
 		return exit(exitRefused)
 	}
 	return err
-}
-
-// binaries is the folder where this program and its companions are.
-func binaries() (string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	if real, err := filepath.EvalSymlinks(self); err == nil {
-		self = real
-	}
-	return filepath.Dir(self), nil
 }

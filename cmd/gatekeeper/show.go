@@ -47,7 +47,7 @@ func (p process) show(ctx context.Context, c *cli.Context) error {
 	}
 	judged := v.Commits[len(v.Commits)-1]
 	if c.Bool("json") {
-		return p.printJSON(shown{gate.Schema, v.Policy, judged})
+		return p.printJSON(shown{"gatekeeper/show/v1", v.Policy, judged})
 	}
 	writeShown(p.Stdout, judged, pol)
 	return nil

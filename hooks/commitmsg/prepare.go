@@ -39,17 +39,18 @@ func prepareCommitMsg(ctx context.Context, h *hook, args []string) error {
 	if source == "template" {
 		p.Template = string(p.Buffer.Clean(message))
 	}
+	var failed error
 	if now {
 		if err := h.becomeBig(ctx, p); err != nil {
 			return err
 		}
-		err := h.put(ctx, path, message, &p)
-		if err != nil && (p.Unsigned || !h.invocation().commitMsgRuns()) {
-			h.say("%v", err) // else commit-msg tries again, and says it
+		failed = h.put(ctx, path, message, &p)
+		if failed != nil && (p.Unsigned || !h.invocation().commitMsgRuns()) {
+			h.say("%v", failed) // else commit-msg tries again, and says it
 		}
 	}
 	switch {
-	case h.editorOpens() || h.unsettled(p) || p.Unsigned || refusable(p, message):
+	case failed != nil || h.editorOpens() || h.unsettled(p) || p.Unsigned || refusable(p, message):
 		return h.keep(p)
 	case !h.invocation().commitMsgRuns():
 		return h.state.Drop()
@@ -139,7 +140,7 @@ func (h *hook) workOut(ctx context.Context, message []byte, source, sha string) 
 	return p, err
 }
 
-// measure makes the change digest against the first parent.
+// measure makes the change digest that the commit is to carry.
 func (p *place) measure() (provenance.Digest, change.Stats, error) {
 	var old change.ID
 	if len(p.parentTrees) > 0 {
@@ -149,7 +150,7 @@ func (p *place) measure() (provenance.Digest, change.Stats, error) {
 	if err != nil {
 		err = fmt.Errorf("measure the change: %w", err)
 	}
-	return d, stats, err
+	return change.OfMerge(len(p.parentTrees), d), stats, err
 }
 
 // parts are what the message and the commits that go into this one say. The

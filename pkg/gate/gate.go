@@ -59,15 +59,23 @@ func (g *Gate) Push(ctx context.Context, updates []Update, keep Keep) (Verdict, 
 		v.Refs = append(v.Refs, RefVerdict{Verdict: Refused, Mode: string(policy.Enforce), Findings: []Finding{tooManyRefs(len(updates), limit)}})
 		return v, nil
 	}
-	budget := newBudget(g.Policy.Limits())
+	p := &pushed{gate: g, keep: keep, budget: newBudget(g.Policy.Limits()), alike: map[string][]*target{}}
+	var targets []*target
 	for _, u := range updates {
-		r, commits, err := g.update(ctx, u, keep, budget)
+		t, err := p.target(ctx, u)
 		if err != nil {
 			return v, fmt.Errorf("judge %s: %w", Plain(u.Ref), err)
 		}
-		v.Refs = append(v.Refs, r)
+		targets = append(targets, t)
+	}
+	for _, t := range targets {
+		commits, err := p.judge(ctx, t)
+		if err != nil {
+			return v, fmt.Errorf("judge %s: %w", Plain(t.verdict.Ref), err)
+		}
+		v.Refs = append(v.Refs, t.verdict)
 		v.Commits = append(v.Commits, commits...)
-		v.Verdict = worse(v.Verdict, r.Verdict)
+		v.Verdict = worse(v.Verdict, t.verdict.Verdict)
 	}
 	return v, nil
 }
@@ -87,40 +95,6 @@ const (
 	MaxListed    = 100
 	maxListedAll = 10 * MaxListed
 )
-
-func (g *Gate) update(ctx context.Context, u Update, keep Keep, b *budget) (RefVerdict, []CommitVerdict, error) {
-	r := RefVerdict{Ref: u.Ref, Old: hex(u.Old, u.New), New: hex(u.New, u.Old), Mode: string(policy.Enforce), Verdict: Accepted}
-	if f := forbidden(u.Ref, u.New); f != nil {
-		r.refuse(*f)
-		return r, nil, nil
-	}
-	rule, names, err := g.rule(ctx, u.Ref)
-	if err != nil {
-		return r, nil, err
-	}
-	r.Mode = string(rule.Mode)
-	if f := forbidden(names[len(names)-1], u.New); f != nil { // by way of a symbolic ref
-		r.refuse(*f)
-		return r, nil, nil
-	}
-	if u.New == "" || rule.Mode == policy.Off {
-		return r, nil, nil
-	}
-	tip, objectType, err := g.Source.Peel(ctx, u.New)
-	if err != nil {
-		return r, nil, err
-	}
-	if tip == "" {
-		r.refuse(notACommit(objectType))
-		return r, nil, nil
-	}
-	exclude, err := g.known(ctx, u.Old)
-	if err != nil {
-		return r, nil, err
-	}
-	commits, err := g.walk(ctx, &r, rule, names, Range{Ref: u.Ref, Include: []change.ID{tip}, Exclude: exclude}, keep, b)
-	return r, commits, err
-}
 
 // known is what the update of a ref whose old value is old does not judge.
 func (g *Gate) known(ctx context.Context, old change.ID) ([]change.ID, error) {
@@ -146,6 +120,9 @@ func (g *Gate) Check(ctx context.Context, rg Range, keep Keep) (Verdict, error) 
 	v := Verdict{Schema: Schema, Policy: g.Policy.Digest(), Refs: []RefVerdict{}, Commits: []CommitVerdict{}}
 	rule := g.Policy.Rule(rg.Ref)
 	r := RefVerdict{Ref: rg.Ref, Mode: string(rule.Mode), Verdict: Accepted}
+	if len(rg.Include) > 0 {
+		r.Old, r.New = hex("", rg.Include[0]), rg.Include[0].String()
+	}
 	commits, err := g.walk(ctx, &r, rule, []string{rg.Ref}, rg, keep, newBudget(g.Policy.Limits()))
 	if err != nil {
 		return v, err

@@ -395,3 +395,42 @@ func TestParentsFarBack(t *testing.T) {
 		t.Errorf("%d trees are remembered", n)
 	}
 }
+
+// Threat 33: the merge's signature must not fit a copy that hides what was merged.
+func TestASignedMergeMadeAgainWithOneParentIsStale(t *testing.T) {
+	w := newWorld(t)
+	root := w.root()
+	merged := map[string]string{"a.txt": "one\ntwo\nthree\n", "b.txt": "new\n"}
+	side := w.commit(sketch{parents: []change.ID{root}, files: merged, values: none, by: w.by(alice)})
+	merge := sketch{parents: []change.ID{root, side}, files: merged, values: none, by: w.by(alice)}
+	again := sketch{parents: []change.ID{root}, files: merged, message: w.message(merge)}
+	v := w.push(rules(t, house(t, "")), "refs/heads/main", w.commit(again))
+	if diff := cmp.Diff([]string{AttestationStale}, names(v)); diff != "" {
+		t.Errorf("rules -want +got\n%s", diff)
+	}
+}
+
+func TestNewRefsOfOneHistoryCostWhatOneDoes(t *testing.T) {
+	w := newWorld(t)
+	g := Gate{Policy: rules(t, house(t, "")+"[limits]\ncommits = 30\n"), Source: w, Now: now}
+	good := w.line(w.root(), 10)
+	bad := w.line(good, 1, 0)
+	var updates []Update
+	for i := range 20 {
+		updates = append(updates, Update{Ref: fmt.Sprintf("refs/tags/v%d", i), New: good})
+	}
+	v, err := g.Push(context.Background(), updates, KeepFaulty)
+	if err != nil || v.Verdict != Accepted || len(v.Refs) != 20 || v.Refs[0].Judged != 11 {
+		t.Fatalf("%v, %+v", err, v)
+	}
+	g.Policy = rules(t, house(t, ""))
+	updates[7].New = bad
+	if v, err = g.Push(context.Background(), updates, KeepFaulty); err != nil || v.Verdict != Refused {
+		t.Fatalf("%v, %+v", err, v)
+	}
+	for i, r := range v.Refs {
+		if want := i == 7; (r.Verdict == Refused) != want || r.Ref != updates[i].Ref {
+			t.Errorf("%s: %s", r.Ref, r.Verdict)
+		}
+	}
+}

@@ -82,7 +82,7 @@ func (j *judge) observation(s said) []Finding {
 		weak(s.provenance.None, "no tool")
 	}
 	for _, r := range s.provenance.Records {
-		weak(r.Via, known(r.Tool.Name))
+		weak(r.Via, Plain(known(r.Tool.Name)))
 	}
 	return found
 }
@@ -91,12 +91,13 @@ func (j *judge) observation(s said) []Finding {
 func (j *judge) record(r provenance.Record, claims []claim) []Finding {
 	var found []Finding
 	q := policy.Query{Tool: r.Tool, Model: r.Model, Via: r.Via, At: j.gate.Now}
-	speaker, signed, spoken := speaker(r, claims)
+	tool, model := known(r.Tool.Name), j.gate.Policy.Canonical(r.Model)
+	speaker, signed, spoken := speaker(tool, model, claims)
 	if spoken {
 		q.Class, q.Signed = speaker.Class, signed.attestation.Time
 	} else if signed != nil && j.rule.Evidence == policy.Attested {
 		found = append(found, Finding{SignerNotAllowed,
-			fmt.Sprintf("%s may not speak for %s with %s", Plain(speaker.Principal), known(r.Tool.Name), r.Model.ID()),
+			fmt.Sprintf("%s may not speak for %s with %s", Plain(speaker.Principal), Plain(tool), Plain(model)),
 			"an admin lists the tool and model with the signer, or another signer attests"})
 	}
 	for _, q.Ref = range j.names {
@@ -104,30 +105,22 @@ func (j *judge) record(r provenance.Record, claims []claim) []Finding {
 			found = append(found, Finding{d.Rule, Plain(d.Reason), Plain(d.Hint)})
 		}
 		if d := j.gate.Policy.Model(q); !d.Allowed {
-			found = append(found, Finding{d.Rule, Plain(d.Reason), modelHint(r, d)})
+			found = append(found, Finding{d.Rule, Plain(d.Reason), Plain(d.Hint)})
 		}
 	}
 	return found
 }
 
-// modelHint tells how to name a model that no hook could see.
-func modelHint(r provenance.Record, d policy.Decision) string {
-	if r.Model.Name == "" {
-		return fmt.Sprintf("name it: gatekeeper record --tool %s --model PROVIDER/MODEL, then git commit --amend --no-edit", known(r.Tool.Name))
-	}
-	return Plain(d.Hint)
-}
-
 // speaker picks, of those whose signatures stand, the signer of the highest class
-// that may speak for r. When none may, spoken is false and signed, unless nil,
+// that may speak for the tool and model. When none may, spoken is false and signed, unless nil,
 // is a claim whose signer may not.
-func speaker(r provenance.Record, claims []claim) (best trust.Signer, signed *claim, spoken bool) {
+func speaker(tool, model string, claims []claim) (best trust.Signer, signed *claim, spoken bool) {
 	for i, c := range claims {
 		if !c.stands() {
 			continue
 		}
 		for _, s := range c.signers {
-			speaks := s.Speaks(known(r.Tool.Name), r.Model.ID())
+			speaks := s.Speaks(tool, model)
 			if signed == nil || speaks && (!spoken || s.Class > best.Class) {
 				best, signed, spoken = s, &claims[i], speaks
 			}

@@ -86,6 +86,7 @@ type sketch struct {
 	onto    []change.ID                                           // the parents that the signers saw
 	claimed map[string]string                                     // the files that the signers saw
 	forge   func(attestation.Attestation) attestation.Attestation // after signing
+	message string                                                // instead of one of its own
 	rewrite func(message string) string
 	raw     func(object string) string
 }
@@ -99,6 +100,9 @@ func (w *world) commit(s sketch) change.ID {
 		fmt.Fprintf(&b, "parent %s\n", p)
 	}
 	message := w.message(s)
+	if s.message != "" {
+		message = s.message
+	}
 	if s.rewrite != nil {
 		message = s.rewrite(message)
 	}
@@ -153,7 +157,7 @@ func (w *world) attest(s sketch, signer attestation.Signer) attestation.Attestat
 	if at.IsZero() {
 		at = signed
 	}
-	a, err := attestation.Sign(context.Background(), signer, s.values, attestation.Attestation{Time: at, Bind: change.Bind(trees, tree), Change: sum})
+	a, err := attestation.Sign(context.Background(), signer, s.values, attestation.Attestation{Time: at, Bind: change.Bind(trees, tree), Change: change.OfMerge(len(trees), sum)})
 	if err != nil {
 		w.t.Fatal(err)
 	}

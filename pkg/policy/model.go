@@ -194,7 +194,7 @@ func nameIt(t provenance.Tool) string {
 	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(name) > 24 {
 		name = "TOOL"
 	}
-	return "gatekeeper record --tool " + name + " --model PROVIDER/MODEL, then amend"
+	return "name it: gatekeeper record --tool " + name + " --model PROVIDER/MODEL, then git commit --amend --no-edit"
 }
 
 // notApproved says what is missing, by the nearest entry that names the model.

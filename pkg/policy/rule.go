@@ -130,3 +130,20 @@ func firstLine(a, b int) int {
 	}
 	return a
 }
+
+// Alike is a key that is equal for refs whose commits are decided alike but for
+// the Rule: by the same [[model]] entries.
+func (p *Policy) Alike(refs ...string) string {
+	key := make([]byte, 0, len(refs)*len(p.models))
+	for _, ref := range refs {
+		for i := range p.models {
+			covered := byte('0')
+			if len(p.models[i].refs) == 0 || matchAny(p.models[i].refs, ref) {
+				covered = '1'
+			}
+			key = append(key, covered)
+		}
+		key = append(key, ' ')
+	}
+	return string(key)
+}

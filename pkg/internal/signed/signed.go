@@ -92,7 +92,7 @@ func digest(d gittest.Draft, parents []change.ID, tree change.ID) (sum provenanc
 		old = parents[0]
 	}
 	sum, stats, err := change.Compute(objects{d}, old, tree)
-	return sum, stats.Added, err
+	return change.OfMerge(len(parents), sum), stats.Added, err
 }
 
 func parse(ids []string) (parsed []change.ID, err error) {
