@@ -4,14 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
@@ -70,48 +68,6 @@ func (p process) path(name string) string {
 		return name
 	}
 	return filepath.Join(p.Dir, name)
-}
-
-// baseline gathers what is never judged: a server's own list, the one published
-// for clones, and the policy's. Ids that are not here are passed over.
-func baseline(ctx context.Context, r *repo.Repo, reader *repo.Reader, pol *inforce.Policy) ([]change.ID, error) {
-	own, err := os.ReadFile(filepath.Join(r.CommonDir, "gatekeeper", "baseline"))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	ids, err := inforce.Baseline(append(append(own, '\n'), pol.Files["baseline"]...))
-	if err != nil {
-		return nil, err
-	}
-	for _, hex := range pol.Baseline() {
-		id, err := change.ParseID(hex)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return present(ctx, reader, ids)
-}
-
-func present(ctx context.Context, reader *repo.Reader, ids []change.ID) ([]change.ID, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	missing, err := reader.Missing(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	gone := map[change.ID]bool{}
-	for _, id := range missing {
-		gone[id] = true
-	}
-	var here []change.ID
-	for _, id := range ids {
-		if !gone[id] {
-			here = append(here, id)
-		}
-	}
-	return here, nil
 }
 
 // at reads the time that --at names: RFC 3339, or a date, which is its first

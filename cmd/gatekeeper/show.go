@@ -57,7 +57,7 @@ func (p process) show(ctx context.Context, c *cli.Context) error {
 func (p process) judgeOne(ctx context.Context, r *repo.Repo, id change.ID, pol *inforce.Policy) (gate.Verdict, error) {
 	reader := r.Reader()
 	defer reader.Close()
-	g, err := newGate(ctx, r, reader, pol)
+	g, err := newGate(ctx, reader, pol)
 	if err != nil {
 		return gate.Verdict{}, err
 	}
@@ -71,7 +71,7 @@ func (p process) judgeOne(ctx context.Context, r *repo.Repo, id change.ID, pol *
 		return gate.Verdict{}, err
 	}
 	rg := gate.Range{Ref: ref, Include: []change.ID{id}}
-	if rg.Exclude, err = present(ctx, reader, commit.Parents); err != nil { // a shallow clone has not all
+	if rg.Exclude, err = reader.Present(ctx, commit.Parents); err != nil { // a shallow clone has not all
 		return gate.Verdict{}, err
 	}
 	v, err := g.Check(ctx, rg, gate.KeepAll)

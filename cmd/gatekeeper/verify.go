@@ -61,7 +61,7 @@ func (p process) verify(ctx context.Context, c *cli.Context) error {
 	}
 	reader := r.Reader()
 	defer reader.Close()
-	g, err := newGate(ctx, r, reader, pol)
+	g, err := newGate(ctx, reader, pol)
 	if err != nil {
 		return err
 	}
@@ -84,12 +84,12 @@ func withHint(err error) error {
 }
 
 // newGate is a gate under pol or, without one, for form and signatures only.
-func newGate(ctx context.Context, r *repo.Repo, reader *repo.Reader, pol *inforce.Policy) (*gate.Gate, error) {
+func newGate(ctx context.Context, reader *repo.Reader, pol *inforce.Policy) (*gate.Gate, error) {
 	if pol == nil {
 		lenient, err := policy.Parse("built in", []byte("schema = 1\n"), nil)
 		return &gate.Gate{Policy: lenient, Source: reader, FormOnly: true}, err
 	}
-	known, err := baseline(ctx, r, reader, pol)
+	known, err := pol.Unjudged(ctx, reader)
 	return &gate.Gate{Policy: pol.Policy, Source: reader, Baseline: known}, err
 }
 

@@ -120,7 +120,7 @@ func (p push) judge(ctx context.Context) int {
 		if err != nil {
 			return p.badPolicy(ctx, err, fetched)
 		}
-		verdict, err := p.check(ctx, inForce)
+		verdict, err := p.gate(ctx, inForce, false)
 		if err != nil {
 			return p.hook.unchecked(err)
 		}
@@ -160,7 +160,7 @@ func (p push) form(ctx context.Context) int {
 	if err != nil {
 		return p.hook.unchecked(err)
 	}
-	verdict, err := p.gate(ctx, lenient, nil, true)
+	verdict, err := p.gate(ctx, inforce.Policy{Policy: lenient}, true)
 	if err != nil {
 		return p.hook.unchecked(err)
 	}
@@ -169,23 +169,19 @@ func (p push) form(ctx context.Context) int {
 	return exitGo
 }
 
-func (p push) check(ctx context.Context, inForce inforce.Policy) (gate.Verdict, error) {
-	baseline, err := inforce.Baseline(inForce.Files["baseline"])
-	if err != nil {
-		return gate.Verdict{}, err
-	}
-	return p.gate(ctx, inForce.Policy, baseline, false)
-}
-
 // gate judges the updates, leaving out what the remote is known to have.
-func (p push) gate(ctx context.Context, rules *policy.Policy, baseline []change.ID, formOnly bool) (gate.Verdict, error) {
+func (p push) gate(ctx context.Context, inForce inforce.Policy, formOnly bool) (gate.Verdict, error) {
 	reader := p.repo.Reader()
 	defer reader.Close()
-	known, err := p.knownThere(ctx, reader, baseline)
+	unjudged, err := inForce.Unjudged(ctx, reader)
 	if err != nil {
 		return gate.Verdict{}, err
 	}
-	g := gate.Gate{Policy: rules, Source: clone{reader}, Now: p.hook.Now(), Baseline: known, FormOnly: formOnly}
+	known, err := p.knownThere(ctx, reader)
+	if err != nil {
+		return gate.Verdict{}, err
+	}
+	g := gate.Gate{Policy: inForce.Policy, Source: clone{reader}, Now: p.hook.Now(), Baseline: append(unjudged, known...), FormOnly: formOnly}
 	updates := make([]gate.Update, len(p.updates))
 	for i, u := range p.updates {
 		updates[i] = gate.Update{Ref: u.Ref, New: u.New} // what it replaces is among the known
@@ -200,9 +196,10 @@ type clone struct{ *repo.Reader }
 func (clone) Symref(context.Context, string) (string, error) { return "", nil }
 
 // knownThere lists commits that the remote has, as far as this clone knows: the
-// values that refs have there now, its remote-tracking refs, and the baseline.
-func (p push) knownThere(ctx context.Context, reader *repo.Reader, baseline []change.ID) ([]change.ID, error) {
-	ids := append([]change.ID(nil), baseline...)
+// values that refs have there now, and its remote-tracking refs. The remote may be
+// ahead of this clone; what is not here is left out.
+func (p push) knownThere(ctx context.Context, reader *repo.Reader) ([]change.ID, error) {
+	var ids []change.ID
 	for _, u := range p.updates {
 		if u.Old != "" {
 			ids = append(ids, u.Old)
@@ -216,35 +213,21 @@ func (p push) knownThere(ctx context.Context, reader *repo.Reader, baseline []ch
 			ids = append(ids, ref.ID)
 		}
 	}
-	return present(ctx, reader, ids)
-}
-
-// present keeps the ids that this clone has: the remote may be ahead of it.
-func present(ctx context.Context, reader *repo.Reader, ids []change.ID) ([]change.ID, error) {
-	missing, err := reader.Missing(ctx, ids)
+	here, err := reader.Present(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	gone := map[change.ID]bool{}
-	for _, id := range missing {
-		gone[id] = true
-	}
-	seen := map[change.ID]bool{}
-	var here []change.ID
-	for _, id := range ids {
-		if gone[id] || seen[id] {
-			continue
-		}
-		seen[id] = true
+	var commits []change.ID
+	for _, id := range here {
 		commit, _, err := reader.Peel(ctx, id)
 		if err != nil {
 			return nil, err
 		}
 		if commit != "" {
-			here = append(here, commit)
+			commits = append(commits, commit)
 		}
 	}
-	return here, nil
+	return commits, nil
 }
 
 func (p push) getenv(key string) string {

@@ -135,11 +135,11 @@ func (h Hook) badPolicy(err error) int {
 }
 
 func judge(ctx context.Context, reader *repo.Reader, inForce inforce.Policy, updates []gate.Update, now time.Time) (gate.Verdict, error) {
-	baseline, err := baseline(ctx, reader, inForce)
+	unjudged, err := inForce.Unjudged(ctx, reader)
 	if err != nil {
 		return gate.Verdict{}, err
 	}
-	g := gate.Gate{Policy: inForce.Policy, Source: reader, Now: now, Baseline: baseline}
+	g := gate.Gate{Policy: inForce.Policy, Source: reader, Now: now, Baseline: unjudged}
 	verdict, err := g.Push(ctx, updates, gate.KeepFaulty)
 	if err != nil {
 		return verdict, err

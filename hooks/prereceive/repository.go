@@ -2,47 +2,12 @@ package prereceive
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
-
-// baseline is what is never judged: the repository's own list and the policy's.
-// Ids that the repository does not have are passed over.
-func baseline(ctx context.Context, reader *repo.Reader, inForce inforce.Policy) ([]change.ID, error) {
-	name := filepath.Join(reader.CommonDir, "gatekeeper", "baseline")
-	data, err := os.ReadFile(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	ids, err := inforce.Baseline(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	for _, hex := range inForce.Baseline() {
-		id, err := change.ParseID(hex)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	missing, err := reader.Missing(ctx, ids)
-	if err != nil {
-		return nil, fmt.Errorf("look for the baseline: %w", err)
-	}
-	return slices.DeleteFunc(ids, func(id change.ID) bool { return slices.Contains(missing, id) }), nil
-}
 
 // guardPolicy refuses a push that would change an in-repository policy, or bring
 // the first one: whoever may push code could otherwise set the rules for it.

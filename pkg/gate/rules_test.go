@@ -27,7 +27,6 @@ var (
 type ruling struct {
 	name     string
 	defaults string // of the policy
-	ref      string // refs/heads/main, unless given
 	sketch   func(w *world, root change.ID) sketch
 	want     []string
 	evidence Evidence

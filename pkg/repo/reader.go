@@ -100,6 +100,26 @@ func (r *Reader) Missing(ctx context.Context, ids []change.ID) (missing []change
 	return missing, err
 }
 
+// Present returns those of ids whose objects are there, each once and in order.
+func (r *Reader) Present(ctx context.Context, ids []change.ID) ([]change.ID, error) {
+	missing, err := r.Missing(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[change.ID]bool{}
+	for _, id := range missing {
+		seen[id] = true
+	}
+	var present []change.ID
+	for _, id := range ids {
+		if !seen[id] {
+			seen[id] = true
+			present = append(present, id)
+		}
+	}
+	return present, nil
+}
+
 // Close ends the child. A question after it starts another.
 func (r *Reader) Close() error {
 	r.mu.Lock()

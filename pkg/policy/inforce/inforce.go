@@ -336,6 +336,37 @@ func siteFiles(environ func(string) string) []string {
 	return files
 }
 
+// Unjudged lists the commits that, with all they reach, are never judged: those of
+// the repository's own baseline file, of the published one, and of the policy.
+// What the repository does not have is passed over.
+func (p Policy) Unjudged(ctx context.Context, reader *repo.Reader) ([]change.ID, error) {
+	name := filepath.Join(reader.CommonDir, "gatekeeper", BaselineFile)
+	own, err := os.ReadFile(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	ids, err := Baseline(own)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	published, err := Baseline(p.Files[BaselineFile])
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", Ref, err)
+	}
+	ids = append(ids, published...)
+	for _, hex := range p.Baseline() {
+		id, err := change.ParseID(hex)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return reader.Present(ctx, ids)
+}
+
 // Baseline reads a list of commit ids, one a line; blank lines and # comments are
 // passed over.
 func Baseline(data []byte) ([]change.ID, error) {
