@@ -45,8 +45,13 @@ type Hook struct {
 	Now     func() time.Time
 }
 
+// deadline bounds a call: a push made to be slow must not hold the server for ever.
+const deadline = 10 * time.Minute
+
 // Run serves the call and returns the exit code for git.
 func Run(ctx context.Context, h Hook) int {
+	ctx, cancel := context.WithTimeoutCause(ctx, deadline, fmt.Errorf("not done after %s", deadline))
+	defer cancel()
 	chain, name, err := h.parse()
 	if err != nil {
 		h.say("%v", err)

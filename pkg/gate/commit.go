@@ -46,6 +46,7 @@ func (j *judge) commit(ctx context.Context, job *job) (CommitVerdict, error) {
 	if fault != nil {
 		return j.settle(v, *fault), nil
 	}
+	said.dashes = bytes.Contains(job.commit.Message, []byte("\n---\n"))
 	v.Records, v.None = viewRecords(said.provenance.Records), string(said.provenance.None)
 	claims, err := j.examine(ctx, job, said)
 	if err != nil {
@@ -55,7 +56,10 @@ func (j *judge) commit(ctx context.Context, job *job) (CommitVerdict, error) {
 	if exempt, err := j.exempt(ctx, job, v.Evidence, claims); err != nil {
 		return v, err
 	} else if exempt {
-		v.Verdict = Exempt
+		v = j.settle(v, j.claimed(said)...)
+		if v.Verdict == Accepted {
+			v.Verdict = Exempt
+		}
 		return v, nil
 	}
 	return j.settle(v, j.findings(said, claims, v.Evidence)...), nil
@@ -74,6 +78,7 @@ func (j *judge) settle(v CommitVerdict, findings ...Finding) CommitVerdict {
 // said is what a commit's message says, in exact form and nothing yet believed.
 type said struct {
 	values       []string // of AI-Provenance, as written
+	dashes       bool     // a line of the message is ---, which keeps the hooks from stamping
 	provenance   provenance.Provenance
 	attestations []attestation.Attestation
 }
@@ -129,7 +134,7 @@ func trailerFault(err error) *Finding {
 	var ambiguous *trailer.AmbiguousError
 	if errors.As(err, &ambiguous) {
 		return &Finding{TrailerAmbiguous, Plain(err.Error()),
-			"take that line out of the message: git commit --amend"}
+			"take that line out, or put > in front of it: git commit --amend"}
 	}
 	return malformed(err)
 }
@@ -232,7 +237,7 @@ func (j *judge) trusted(a attestation.Attestation, known []trust.Signer) ([]trus
 	if len(valid) > 0 && rule != SignerRevoked {
 		return valid, nil
 	}
-	return nil, &Finding{rule, Plain(why.Error()), "sign with a key that is valid now: gatekeeper key new"}
+	return nil, &Finding{rule, Plain(why.Error()), "sign with a key that is valid now: gatekeeper key new; for history that was accepted before, an admin rebaselines"}
 }
 
 // bind finds the strongest binding of a to the commit.
@@ -278,7 +283,7 @@ func (j *judge) digest(ctx context.Context, job *job) (provenance.Digest, error)
 		}
 		j.objects = o
 	}
-	digest, _, err := change.Compute(metered{j.objects, j.budget}, job.parents[0], job.commit.Tree)
+	digest, _, err := change.Compute(metered{ctx, j.objects, j.budget}, job.parents[0], job.commit.Tree)
 	if err == nil {
 		job.change = &digest
 	}
@@ -288,18 +293,26 @@ func (j *judge) digest(ctx context.Context, job *job) (provenance.Digest, error)
 // errBudget reports that a push made the gate read all that the policy allows.
 var errBudget = errors.New("limits.read is used up")
 
-// metered counts the bytes of files read against the budget of the push.
+// metered counts what is read against the budget of the push, and ends with it.
 type metered struct {
+	ctx     context.Context
 	objects change.Objects
 	budget  *budget
 }
 
+// openCost is what opening an object counts for at least, in bytes: a tree of a few
+// bytes that is opened again and again costs time, too.
+const openCost = 4 << 10
+
 func (m metered) Open(id change.ID) (change.Object, error) {
+	if err := m.ctx.Err(); err != nil {
+		return change.Object{}, err
+	}
 	o, err := m.objects.Open(id)
 	if err != nil {
 		return o, err
 	}
-	if m.budget.read.Add(o.Size) > m.budget.limits.Read {
+	if m.budget.read.Add(max(o.Size, openCost)) > m.budget.limits.Read {
 		o.Close()
 		return change.Object{}, errBudget
 	}
@@ -308,9 +321,10 @@ func (m metered) Open(id change.ID) (change.Object, error) {
 
 // exempt reports whether the commit needs no evidence: a merge that brings nothing
 // of its own. What is attested is judged like any other, and a forgery is never
-// passed over.
+// passed over. Where binding is exact no merge is exempt: an old commit, made again
+// with its own signature, could be merged to undo a fix.
 func (j *judge) exempt(ctx context.Context, job *job, e Evidence, claims []claim) (bool, error) {
-	if e == Attested || e == NoneObserved || slices.ContainsFunc(claims, func(c claim) bool { return c.forged }) {
+	if j.rule.Binding == policy.Exact || e == Attested || e == NoneObserved || slices.ContainsFunc(claims, func(c claim) bool { return c.forged }) {
 		return false, nil
 	}
 	return j.replay(ctx, job)

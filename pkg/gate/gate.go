@@ -159,6 +159,9 @@ func forbidden(ref string, new change.ID) *Finding {
 	case strings.HasPrefix(ref, "refs/gatekeeper/"):
 		return &Finding{RefForbidden, "refs/gatekeeper/ belongs to the server",
 			"leave it out of the push"}
+	case strings.HasPrefix(ref, "refs/namespaces/"):
+		return &Finding{RefForbidden, "a namespace would hide which ref it is",
+			"push to the ref itself, with GIT_NAMESPACE where the server has namespaces"}
 	case !strings.HasPrefix(ref, "refs/"):
 		return &Finding{RefForbidden, "the name does not begin with refs/", "push to a branch or tag"}
 	}

@@ -434,3 +434,82 @@ func TestNewRefsOfOneHistoryCostWhatOneDoes(t *testing.T) {
 		}
 	}
 }
+
+// An old commit made again fits its own signature on its own parent; merging it in
+// would undo a fix. Where binding is exact the merge itself must be signed.
+func TestWhereBindingIsExactNoMergeIsExempt(t *testing.T) {
+	w := newWorld(t)
+	root := w.root()
+	left := map[string]string{"a.txt": "one\nTWO\nthree\n"}
+	right := map[string]string{"a.txt": "one\ntwo\nthree\n", "b.txt": "new\n"}
+	both := map[string]string{"a.txt": "one\nTWO\nthree\n", "b.txt": "new\n"}
+	a := w.commit(sketch{parents: []change.ID{root}, files: left, values: none, by: w.by(alice)})
+	b := w.commit(sketch{parents: []change.ID{root}, files: right, values: none, by: w.by(alice)})
+	w.merges[[2]change.ID{a, b}] = w.tree(both)
+	merge := sketch{parents: []change.ID{a, b}, files: both}
+	exact := rules(t, house(t, `binding = "exact"`))
+	v := w.push(exact, "refs/heads/main", w.commit(merge))
+	if diff := cmp.Diff([]string{AttestationMissing}, names(v)); diff != "" {
+		t.Errorf("unsigned: rules -want +got\n%s", diff)
+	}
+	merge.values, merge.by = none, w.by(alice)
+	if v := w.push(exact, "refs/heads/main", w.commit(merge)); v.Verdict != Accepted {
+		t.Errorf("signed: %+v", v)
+	}
+}
+
+// A merge that needs no evidence is read by people all the same.
+func TestAnExemptMergeMayNotCiteADeniedModel(t *testing.T) {
+	w := newWorld(t)
+	root := w.root()
+	a := w.commit(sketch{parents: []change.ID{root}, files: after, values: none, by: w.by(alice)})
+	b := w.commit(sketch{parents: []change.ID{root}, files: moved, values: none, by: w.by(alice)})
+	w.merges[[2]change.ID{a, b}] = w.tree(picked)
+	claim := []string{strings.Replace(good, "anthropic/claude-sonnet-4-5", "acme/banned", 1)}
+	v := w.push(rules(t, house(t, "")), "refs/heads/main", w.commit(sketch{parents: []change.ID{a, b}, files: picked, values: claim}))
+	if diff := cmp.Diff([]string{ModelDenied}, names(v)); diff != "" {
+		t.Errorf("rules -want +got\n%s", diff)
+	}
+}
+
+func TestASignatureForOtherContentMayNotRideAlong(t *testing.T) {
+	w := newWorld(t)
+	root := w.root()
+	s := sketch{parents: []change.ID{root}, files: after, values: none, by: w.by(alice)}
+	other := sketch{parents: []change.ID{root}, files: moved, values: none, by: w.by(gateway)}
+	stale := w.attest(other, w.by(gateway)[0])
+	s.rewrite = func(message string) string { return message + "AI-Attestation: " + stale.String() + "\n" }
+	v := w.push(rules(t, house(t, "")), "refs/heads/main", w.commit(s))
+	if diff := cmp.Diff([]string{AttestationStale}, names(v)); diff != "" {
+		t.Errorf("rules -want +got\n%s", diff)
+	}
+}
+
+func TestANamespaceHidesNoRef(t *testing.T) {
+	w := newWorld(t)
+	v := w.push(rules(t, house(t, "")), "refs/namespaces/a/refs/replace/x", w.root())
+	if v.Verdict != Refused || v.Refs[0].Findings[0].Rule != RefForbidden {
+		t.Errorf("%+v", v)
+	}
+}
+
+// Opening is counted, too: a tree of a few bytes can be opened without end.
+func TestReadingManySmallObjectsUsesUpTheBudget(t *testing.T) {
+	w := newWorld(t)
+	p := rules(t, house(t, "")+fmt.Sprintf("[limits]\nread = \"%dKiB\"\n", openCost>>10))
+	root := w.root()
+	s := sketch{parents: []change.ID{root}, files: after, values: none, by: w.by(alice), onto: []change.ID{}}
+	v := w.push(p, "refs/heads/main", w.commit(s))
+	if diff := cmp.Diff([]string{PushTooLarge}, names(v)); diff != "" {
+		t.Errorf("rules -want +got\n%s", diff)
+	}
+}
+
+func TestASignerForSomeModelsMayNotSayThatNoneWasUsed(t *testing.T) {
+	w := newWorld(t)
+	s := sketch{parents: []change.ID{w.root()}, files: after, values: none, by: w.by(bob)}
+	v := w.push(rules(t, house(t, "")), "refs/heads/main", w.commit(s))
+	if diff := cmp.Diff([]string{SignerNotAllowed}, names(v)); diff != "" {
+		t.Errorf("rules -want +got\n%s", diff)
+	}
+}

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
@@ -16,6 +17,7 @@ func (j *judge) findings(s said, claims []claim, e Evidence) []Finding {
 	}
 	found := j.evidence(s, claims, e)
 	found = append(found, j.observation(s)...)
+	found = append(found, j.none(s, claims)...)
 	for _, r := range s.provenance.Records {
 		found = append(found, j.record(r, claims)...)
 	}
@@ -36,20 +38,68 @@ func (j *judge) evidence(s said, claims []claim, e Evidence) []Finding {
 		return found
 	case policy.Declared:
 		if e == Unknown {
-			return append(found, silence())
+			return append(found, silence(s))
 		}
 		return found
 	}
 	if e == Attested || e == NoneObserved {
-		return found
+		return append(found, leftovers(claims)...)
 	}
 	if s.silent() {
-		return append(found, silence())
+		return append(found, silence(s))
 	}
 	if len(claims) == 0 {
 		return append(found, Finding{AttestationMissing, "its provenance is not signed", restamp})
 	}
 	return append(found, problems(claims)...)
+}
+
+// leftovers reports signatures for other content beside one that stands. The hooks
+// take them out; a reader of the message would count them.
+func leftovers(claims []claim) []Finding {
+	var found []Finding
+	for _, c := range claims {
+		if !c.stands() && c.problem.Rule == AttestationStale {
+			found = append(found, *c.problem)
+		}
+	}
+	return found
+}
+
+// none reports a signer who may speak for some tools or models only, and says that
+// nothing at all was used.
+func (j *judge) none(s said, claims []claim) []Finding {
+	if s.provenance.None == "" || j.rule.Evidence != policy.Attested {
+		return nil
+	}
+	var found []Finding
+	for _, c := range claims {
+		if !c.stands() {
+			continue
+		}
+		for _, signer := range c.signers {
+			if slices.Contains(signer.Tools, "*") && slices.Contains(signer.Models, "*") {
+				return nil
+			}
+			found = append(found, Finding{SignerNotAllowed,
+				Plain(signer.Principal) + " speaks for some tools or models only, and may not say that none was used",
+				"somebody whose tools and models are not restricted attests"})
+		}
+	}
+	return found
+}
+
+// claimed reports what the policy has against the records of a merge that needs no
+// evidence: what it says is still read by people.
+func (j *judge) claimed(s said) []Finding {
+	if j.gate.FormOnly {
+		return nil
+	}
+	var found []Finding
+	for _, r := range s.provenance.Records {
+		found = append(found, j.record(r, nil)...)
+	}
+	return unique(found)
 }
 
 // problems says what is wrong with each attestation that does not stand.
@@ -63,9 +113,12 @@ func problems(claims []claim) []Finding {
 	return found
 }
 
-func silence() Finding {
-	return Finding{AttestationMissing, "it does not say whether AI took part",
-		"run `gatekeeper install` in the clone, then git commit --amend --no-edit"}
+func silence(s said) Finding {
+	hint := "run `gatekeeper install` in the clone, then git commit --amend --no-edit"
+	if s.dashes {
+		hint = "take the line --- out of the message, where some readers of git end it: git commit --amend"
+	}
+	return Finding{AttestationMissing, "it does not say whether AI took part", hint}
 }
 
 // observation reports records that were observed at a lower grade than asked.

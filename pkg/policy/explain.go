@@ -214,7 +214,7 @@ func (p *Policy) passedOver(q *Query, id, decided string) []PassedOver {
 // why is the reason for passing over an entry that names id by its pattern; ""
 // when it does not name it.
 func (m *modelEntry) why(q *Query, id string, grace time.Duration) string {
-	if !m.id.match(id) {
+	if !m.id.match(id) && !(m.denied && m.id.matchFolded(id)) {
 		return ""
 	}
 	if !m.names(id) {

@@ -49,6 +49,12 @@ func compileGlob(pattern string) (glob, error) {
 	return g, nil
 }
 
+// matchFolded is match for a name in any case.
+func (g glob) matchFolded(name string) bool {
+	g.code = strings.ToLower(g.code)
+	return g.match(strings.ToLower(name))
+}
+
 func (g glob) match(name string) bool {
 	if !g.stars {
 		return g.code != "" && g.code == name

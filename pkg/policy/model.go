@@ -86,8 +86,12 @@ func hasUnknown(id string) bool {
 
 // matchKnown matches an id, or a tool's name. What nobody knows must be approved
 // by the very word: a star in an approval stands for known names only. In a
-// denial it stands for everything.
+// denial it stands for everything, and case does not count: tools write the names
+// of makers in any.
 func matchKnown(g glob, denied bool, id string) bool {
+	if denied && g.matchFolded(id) {
+		return true
+	}
 	if !g.match(id) {
 		return false
 	}

@@ -258,3 +258,22 @@ func TestVersions(t *testing.T) {
 		}
 	}
 }
+
+func TestADenialDoesNotMindCase(t *testing.T) {
+	p, err := Parse("policy.toml", []byte(`schema = 1
+[[model]]
+id = "deepseek/*"
+status = "denied"
+[[model]]
+id = "**"
+status = "approved"
+`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []provenance.Model{{Provider: "deepseek", Name: "r1"}, {Provider: "DeepSeek", Name: "R1"}} {
+		if d := p.Model(Query{Model: m, At: time.Unix(1772000000, 0)}); d.Allowed {
+			t.Errorf("%s is approved", m.ID())
+		}
+	}
+}

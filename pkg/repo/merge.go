@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 )
@@ -18,7 +21,13 @@ import (
 //
 // The objects it makes go to a directory that is removed at once, not into the
 // repository or the quarantine of a push: a conflict would leave its markers there.
-func (r *Repo) MergeTree(ctx context.Context, a, b change.ID) (tree change.ID, clean bool, err error) {
+//
+// A merge that takes longer than mergeTime counts as a conflict, and one that takes
+// more than mergeMemory is an error: trees of a few bytes can stand for paths
+// without number.
+func (r *Repo) MergeTree(outer context.Context, a, b change.ID) (tree change.ID, clean bool, err error) {
+	ctx, cancel := context.WithTimeout(outer, mergeTime)
+	defer cancel()
 	scratch, err := os.MkdirTemp("", "gatekeeper-merge-")
 	if err != nil {
 		return "", false, fmt.Errorf("merge: %w", err)
@@ -36,10 +45,13 @@ func (r *Repo) MergeTree(ctx context.Context, a, b change.ID) (tree change.ID, c
 		// git 2.43 and later take attributes from HEAD in a bare repository; a push
 		// must not choose how it is merged.
 		"GIT_ATTR_SOURCE="+objectID("tree", nil, r.IDSize).String())
+	limitMemory(cmd)
 	out, err := run(cmd, nil)
 	switch code := exitCode(err); {
-	case ctx.Err() != nil:
-		return "", false, ctx.Err()
+	case outer.Err() != nil:
+		return "", false, outer.Err()
+	case ctx.Err() != nil: // so long a merge is left to whoever signs it
+		return "", false, nil
 	case code == 129: // usage: the option is unknown
 		return "", false, change.ErrNoMergeTree
 	case err != nil && code != 1:
@@ -50,6 +62,22 @@ func (r *Repo) MergeTree(ctx context.Context, a, b change.ID) (tree change.ID, c
 		return tree, err == nil, nil
 	}
 	return "", false, fmt.Errorf("merge %s and %s: git answered %q", a, b, cut(line))
+}
+
+const (
+	mergeTime   = 20 * time.Second
+	mergeMemory = 1 << 20 // KiB of data of the child; files that it maps do not count
+)
+
+// limitMemory has a shell set the limit, which Go cannot do for a child alone. Where
+// the shell knows no such limit the merge goes on without.
+func limitMemory(cmd *exec.Cmd) {
+	if runtime.GOOS == "windows" {
+		return
+	}
+	script := fmt.Sprintf(`ulimit -d %d 2>/dev/null; exec "$@"`, mergeMemory)
+	cmd.Args = append([]string{"sh", "-c", script, "sh", cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = "/bin/sh"
 }
 
 // asMerge holds the settings that would make two gits merge differently.

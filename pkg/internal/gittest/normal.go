@@ -69,7 +69,7 @@ func (n *naming) replace(found string) string {
 // thirty of git's seven-digit names is such.
 func isNumber(s string) bool {
 	switch len(s) {
-	case 7, 12, 40, 64:
+	case 7, 10, 12, 40, 64:
 		return false
 	}
 	return strings.Trim(s, "0123456789") == ""

@@ -43,6 +43,9 @@ const BaselineFile = "baseline"
 // maxFile bounds each file of a policy, in bytes.
 const maxFile = 1 << 20
 
+// maxTree bounds a tree on the way to a policy, in bytes: some 100,000 names.
+const maxTree = 4 << 20
+
 // ErrNone reports that no policy is in force.
 var ErrNone = errors.New("no policy")
 
@@ -231,6 +234,9 @@ func readTree(objects change.Objects, id change.ID) ([]change.Entry, error) {
 		return nil, err
 	}
 	defer o.Close()
+	if o.Size > maxTree {
+		return nil, fmt.Errorf("tree %s: larger than %d bytes", id, maxTree)
+	}
 	raw, err := io.ReadAll(o)
 	if err != nil {
 		return nil, err
