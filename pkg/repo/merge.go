@@ -55,7 +55,7 @@ func (r *Repo) MergeTree(outer context.Context, a, b change.ID) (tree change.ID,
 	case code == 129: // usage: the option is unknown
 		return "", false, change.ErrNoMergeTree
 	case err != nil && code != 1:
-		return "", false, fmt.Errorf("merge %s and %s: %w", a, b, err)
+		return "", false, fmt.Errorf("merge %.10s and %.10s: %w", a.String(), b.String(), err)
 	}
 	line, _, _ := strings.Cut(string(out), "\n")
 	if tree, parseErr := change.ParseID(line); parseErr == nil {
@@ -76,7 +76,7 @@ func limitMemory(cmd *exec.Cmd) {
 		return
 	}
 	script := fmt.Sprintf(`ulimit -d %d 2>/dev/null; exec "$@"`, mergeMemory)
-	cmd.Args = append([]string{"sh", "-c", script, "sh", cmd.Path}, cmd.Args[1:]...)
+	cmd.Args = append([]string{"sh", "-c", script, "merge-tree", cmd.Path}, cmd.Args[1:]...) // errors name it
 	cmd.Path = "/bin/sh"
 }
 

@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,5 +148,34 @@ func TestAnotherUsersRepositoryIsReadWhenNamed(t *testing.T) {
 	defer reader.Close()
 	if _, err := reader.TreeOf(t.Context(), tip); err != nil {
 		t.Error(err)
+	}
+}
+
+// Ten levels of ten equal entries are ten objects and 10^10 paths, and git looks at
+// each of them for a file that was renamed. That ends in an error, not in all the
+// memory of the server.
+func TestAMergeOfPathsWithoutNumberEnds(t *testing.T) {
+	f := newFixture(t)
+	blob := func(text string) string { return strings.TrimSpace(f.gitIn(text, "hash-object", "-w", "--stdin")) }
+	tree := func(entries ...string) string {
+		return strings.TrimSpace(f.gitIn(strings.Join(entries, "\n")+"\n", "mktree"))
+	}
+	file, changed := blob(strings.Repeat("line\n", 9)), blob(strings.Repeat("line\n", 9)+"more\n")
+	keep := "100644 blob " + file + "\tkeep"
+	bomb, kind := blob("x\n"), "100644 blob "
+	for range 10 {
+		var entries []string
+		for i := range 10 {
+			entries = append(entries, fmt.Sprintf("%s%s\tn%d", kind, bomb, i))
+		}
+		bomb, kind = tree(entries...), "040000 tree "
+	}
+	base := strings.TrimSpace(f.git("commit-tree", "-m", "base", tree("100644 blob "+file+"\tf", keep)))
+	gone := strings.TrimSpace(f.git("commit-tree", "-m", "gone", "-p", base, tree(kind+bomb+"\tbomb", keep)))
+	edit := strings.TrimSpace(f.git("commit-tree", "-m", "edit", "-p", base, tree("100644 blob "+changed+"\tf", keep)))
+	if merged, clean, err := f.hook().MergeTree(t.Context(), f.id(gone), f.id(edit)); err == nil && clean {
+		t.Errorf("merged to %s", merged)
+	} else if err != nil && !strings.Contains(err.Error(), "git merge-tree") {
+		t.Errorf("the error does not say what failed: %v", err)
 	}
 }
