@@ -45,13 +45,12 @@ type Hook struct {
 	Now     func() time.Time
 }
 
-// deadline bounds a call: a push made to be slow must not hold the server for ever.
+// deadline bounds the judgement: a push made to be slow must not hold the server for
+// ever. A chained hook takes the time it takes.
 const deadline = 10 * time.Minute
 
 // Run serves the call and returns the exit code for git.
 func Run(ctx context.Context, h Hook) int {
-	ctx, cancel := context.WithTimeoutCause(ctx, deadline, fmt.Errorf("not done after %s", deadline))
-	defer cancel()
 	chain, name, err := h.parse()
 	if err != nil {
 		h.say("%v", err)
@@ -98,6 +97,8 @@ func (h Hook) unchecked(err error) int {
 }
 
 func (h Hook) judge(ctx context.Context, input []byte) int {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
 	updates, err := parseUpdates(input)
 	if err != nil {
 		return h.unchecked(err)
@@ -114,6 +115,9 @@ func (h Hook) judge(ctx context.Context, input []byte) int {
 	defer reader.Close()
 	verdict, err := judge(ctx, reader, inForce, updates, h.Now())
 	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("judging it took longer than %s; push in smaller steps", deadline)
+		}
 		return h.unchecked(err)
 	}
 	verdict.WriteText(h.Stderr, gate.Words{Refused: "refused", Warned: "warning for",
