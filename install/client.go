@@ -13,12 +13,13 @@ import (
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/sshkey"
+	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
 )
 
 // PolicyRef is where a server publishes the policy in force, and where a clone
 // keeps it as last fetched: a commit whose tree holds policy.toml and the files
 // that it reads.
-const PolicyRef = "refs/gatekeeper/policy"
+const PolicyRef = inforce.Ref
 
 // Options say where and how to install into a developer's clone.
 type Options struct {

@@ -4,9 +4,6 @@ import (
 	"context"
 	"path/filepath"
 	"strings"
-
-	"github.com/gatekeeper-git/gatekeeper/hooks/prepush"
-	"github.com/gatekeeper-git/gatekeeper/hooks/prereceive"
 )
 
 // companionNames are the small binaries that hooks call.
@@ -19,11 +16,9 @@ func (p process) companion(ctx context.Context, called string, args []string) (c
 	case "gatekeeper-commit-msg":
 		return run(ctx, append([]string{"hook"}, args...), p), true
 	case "gatekeeper-pre-push":
-		return prepush.Run(ctx, prepush.Hook{Args: args, Environ: p.Environ, Dir: p.Dir,
-			Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Now: p.Now}), true
+		return p.prePush(ctx, args), true
 	case "gatekeeper-pre-receive":
-		return prereceive.Run(ctx, prereceive.Hook{Args: args, Environ: p.Environ, Dir: p.Dir,
-			Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Now: p.Now}), true
+		return p.preReceive(ctx, args), true
 	}
 	return 0, false
 }

@@ -31,11 +31,9 @@ and for keys that the small binaries cannot open themselves.`,
 func (p process) hook(ctx context.Context, args []string) int {
 	switch name := args[0]; {
 	case name == "pre-push":
-		return prepush.Run(ctx, prepush.Hook{Args: args[1:], Environ: p.Environ, Dir: p.Dir,
-			Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Now: p.Now})
+		return p.prePush(ctx, args[1:])
 	case name == "pre-receive" || name == "post-receive":
-		return prereceive.Run(ctx, prereceive.Hook{Args: args, Environ: p.Environ, Dir: p.Dir,
-			Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Now: p.Now})
+		return p.preReceive(ctx, args)
 	case slices.Contains(commitmsg.Names(), name):
 		return commitmsg.Run(ctx, commitmsg.Env{Args: args, Environ: p.Environ, Dir: p.Dir,
 			Stdin: p.Stdin, Stderr: p.Stderr, Now: p.Now, OpenSigner: p.openSigner})
@@ -43,4 +41,16 @@ func (p process) hook(ctx context.Context, args []string) int {
 		p.say("no hook %q; see: gatekeeper hook --help", name)
 		return exitUsage
 	}
+}
+
+// prePush takes the arguments of gatekeeper-pre-push.
+func (p process) prePush(ctx context.Context, args []string) int {
+	return prepush.Run(ctx, prepush.Hook{Args: args, Environ: p.Environ, Dir: p.Dir,
+		Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Now: p.Now})
+}
+
+// preReceive takes the arguments of gatekeeper-pre-receive.
+func (p process) preReceive(ctx context.Context, args []string) int {
+	return prereceive.Run(ctx, prereceive.Hook{Args: args, Environ: p.Environ, Dir: p.Dir,
+		Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Now: p.Now})
 }

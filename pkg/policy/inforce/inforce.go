@@ -143,8 +143,9 @@ func inRepository(ctx context.Context, r *repo.Repo) (Policy, error) {
 	return p, err
 }
 
-// fromCommit reads the policy in a folder of a commit's tree; "" is the root.
-func fromCommit(ctx context.Context, r *repo.Repo, commit change.ID, dir, where string) (Policy, error) {
+// fromCommit reads the policy in a folder of a commit's tree, "" being the root,
+// and what else of beside is there.
+func fromCommit(ctx context.Context, r *repo.Repo, commit change.ID, dir, where string, beside ...string) (Policy, error) {
 	objects, err := r.Batch(ctx)
 	if err != nil {
 		return Policy{}, err
@@ -158,50 +159,19 @@ func fromCommit(ctx context.Context, r *repo.Repo, commit change.ID, dir, where 
 	if _, err := open(File); errors.Is(err, fs.ErrNotExist) {
 		return Policy{}, fmt.Errorf("%w: %s is not there", ErrNone, where)
 	}
-	return load(where, File, open)
-}
-
-// Published reads what is published at Ref, by name: the files of the policy and
-// the baseline. Nothing published is an empty map.
-func Published(ctx context.Context, r *repo.Repo) (map[string][]byte, error) {
-	files := map[string][]byte{}
-	tip, err := r.Ref(ctx, Ref)
-	if errors.Is(err, repo.ErrNoRef) || err == nil && tip == "" {
-		return files, nil
-	}
+	p, err := load(where, File, open)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
-	objects, err := r.Batch(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer objects.Close()
-	root, err := repo.TreeOf(objects, tip)
-	if err != nil {
-		return nil, err
-	}
-	return files, readFiles(objects, root, root, "", files)
-}
-
-func readFiles(objects change.Objects, root, id change.ID, dir string, files map[string][]byte) error {
-	entries, err := readTree(objects, id)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		name := path.Join(dir, e.Name)
-		if e.Mode == 0o040000 {
-			if err := readFiles(objects, root, e.ID, name, files); err != nil {
-				return err
-			}
-			continue
-		}
-		if files[name], err = readBlob(objects, root, name); err != nil {
-			return err
+	for _, name := range beside {
+		switch data, err := open(name); {
+		case err == nil:
+			p.Files[name] = data
+		case !errors.Is(err, fs.ErrNotExist):
+			return p, err
 		}
 	}
-	return nil
+	return p, nil
 }
 
 // Entry returns the id of what stands at a path in a tree, "" when nothing does.
@@ -313,20 +283,7 @@ func Client(ctx context.Context, r *repo.Repo, environ func(string) string) (Pol
 	if err != nil {
 		return Policy{}, err
 	}
-	return published(ctx, r, tip)
-}
-
-// published is the policy at Ref, with the baseline beside it.
-func published(ctx context.Context, r *repo.Repo, tip change.ID) (Policy, error) {
-	p, err := fromCommit(ctx, r, tip, "", Ref+"/"+File)
-	if err != nil {
-		return p, err
-	}
-	all, err := Published(ctx, r)
-	if data, ok := all[BaselineFile]; ok {
-		p.Files[BaselineFile] = data
-	}
-	return p, err
+	return fromCommit(ctx, r, tip, "", Ref+"/"+File, BaselineFile)
 }
 
 // siteFiles are the places of a policy for a whole machine or user.
