@@ -165,8 +165,16 @@ func (t *table) place() place {
 	return t.d.keys[t.at]
 }
 
-func (t *table) keyPlace(key string) place   { return t.d.keys[t.at.key(key)] }
-func (t *table) valuePlace(key string) place { return t.d.values[t.at.key(key)] }
+func (t *table) keyPlace(key string) place { return t.d.keys[t.at.key(key)] }
+
+// valuePlace is where the value of key begins. What a header or a dotted key makes
+// a table stands after no `=`; then it is the place of the key.
+func (t *table) valuePlace(key string) place {
+	if at, ok := t.d.values[t.at.key(key)]; ok {
+		return at
+	}
+	return t.keyPlace(key)
+}
 
 // line is where the table begins.
 func (t *table) line() int { return t.place().line }
@@ -542,6 +550,8 @@ func kind(v any) string {
 		return "a date"
 	case map[string]any:
 		return "a table"
+	case []map[string]any:
+		return "a list of tables"
 	}
 	return "a list"
 }
