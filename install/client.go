@@ -14,6 +14,7 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/sshkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
+	records "github.com/gatekeeper-git/gatekeeper/pkg/record"
 )
 
 // PolicyRef is where a server publishes the policy in force, and where a clone
@@ -125,7 +126,37 @@ func (s *site) installClient(ctx context.Context, o Options, bins binaries) erro
 	if err := s.fetchPolicy(ctx, o.FetchTimeout); err != nil {
 		return err
 	}
+	if err := s.fetchRecords(ctx, o.FetchTimeout); err != nil {
+		return err
+	}
 	return s.writeRecord()
+}
+
+// fetchRecords fetches what others keep beside their commits, for commits that carry
+// no attestation of their own. Records only grow, so nothing here is overwritten;
+// that there is none, or that they cannot be had now, is not worth a word.
+func (s *site) fetchRecords(ctx context.Context, patience time.Duration) error {
+	remote, err := s.remote(ctx)
+	if err != nil || remote == "" {
+		return err
+	}
+	net, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	before, err := s.recordRefs(ctx)
+	if err != nil {
+		return err
+	}
+	_, _ = s.git.with("GIT_TERMINAL_PROMPT=0").run(net, nil, "fetch", "--quiet", "--no-tags", "--no-prune", "--no-write-fetch-head",
+		"--no-recurse-submodules", "--no-auto-maintenance", remote, records.Prefix+"*:"+records.Prefix+"*")
+	after, err := s.recordRefs(ctx)
+	if err == nil && after != before {
+		s.result.did(Fetched, Records, records.Prefix, "from "+remote)
+	}
+	return errors.Join(err, ctx.Err())
+}
+
+func (s *site) recordRefs(ctx context.Context) (string, error) {
+	return s.git.line(ctx, "for-each-ref", "--format=%(refname) %(objectname)", records.Prefix)
 }
 
 // fetchPolicy fetches the policy that the server publishes. A server that cannot
@@ -259,6 +290,11 @@ func (s *site) uninstallClient(ctx context.Context) error {
 	if c := s.record.setting("gatekeeper.signingKey"); c != nil {
 		s.result.note("the signing key stays in %s", c.value)
 	}
+	if refs, err := s.recordRefs(ctx); err != nil {
+		return err
+	} else if refs != "" {
+		s.result.note("the records of commits stay in %s", records.Prefix)
+	}
 	if err := s.restoreConfig(ctx); err != nil {
 		return err
 	}
@@ -313,7 +349,7 @@ func (s *site) leaveRecord() error {
 }
 
 // clientState are the files that hooks and commands keep for a worktree.
-var clientState = []string{"settings", "prepared", "stamped", "declared", "pushed"}
+var clientState = []string{"settings", "prepared", "stamped", "declared", "pushed", "unsigned", "shipped"}
 
 // removeState removes what gatekeeper keeps in each worktree and for all of them.
 // It comes last, because it cannot be taken back. Where a server's side stands in

@@ -598,7 +598,7 @@ func TestHookManagers(t *testing.T) {
 		if res.Complete() {
 			t.Error("uninstall says that nothing was left")
 		}
-		want := []string{"removed prepare-commit-msg", "left commit-msg", "removed applypatch-msg", "removed post-commit", "removed post-rewrite", "removed pre-push"}
+		want := []string{"removed prepare-commit-msg", "left commit-msg", "removed applypatch-msg", "removed post-applypatch", "removed post-commit", "removed post-rewrite", "removed pre-push"}
 		if diff := cmp.Diff(want, done(res, Hook)); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
@@ -774,7 +774,7 @@ func TestWriteText(t *testing.T) {
 		}
 	}
 	want := `client installed in GITDIR
-  wrote hook: prepare-commit-msg applypatch-msg post-commit post-rewrite pre-push
+  wrote hook: prepare-commit-msg applypatch-msg post-applypatch post-commit post-rewrite pre-push
   moved hook: commit-msg (runs first, as commit-msg.before-gatekeeper)
   wrote hook: commit-msg (after the one that was there)
   set config: gatekeeper.signingKey (KEY)

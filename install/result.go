@@ -49,6 +49,7 @@ const (
 	Key      = "key"
 	Policy   = "policy"
 	Baseline = "baseline"
+	Records  = "records"
 	State    = "state" // what gatekeeper keeps for itself
 )
 

@@ -8,7 +8,7 @@ import (
 
 // The hooks of a developer's clone. All but pre-push are gatekeeper-commit-msg's.
 var clientHooks = []string{
-	"prepare-commit-msg", "commit-msg", "applypatch-msg", "post-commit", "post-rewrite", "pre-push",
+	"prepare-commit-msg", "commit-msg", "applypatch-msg", "post-applypatch", "post-commit", "post-rewrite", "pre-push",
 }
 
 // The hooks of a server's repository.
@@ -17,7 +17,7 @@ var serverHooks = []string{"pre-receive", "post-receive"}
 // passedOn are the other hooks that git runs, githooks(5). Where our directory
 // stands in for another, each leads on to the one there.
 var passedOn = []string{
-	"pre-applypatch", "post-applypatch", "pre-commit", "pre-merge-commit", "pre-rebase", "post-checkout",
+	"pre-applypatch", "pre-commit", "pre-merge-commit", "pre-rebase", "post-checkout",
 	"post-merge", "pre-auto-gc", "sendemail-validate", "pre-receive", "update", "post-receive", "post-update",
 	"p4-changelist", "p4-prepare-changelist", "p4-post-changelist", "p4-pre-submit",
 }
@@ -115,6 +115,22 @@ fi
 exit $status
 `
 
+	// post-applypatch looks at each commit that git am makes.
+	postApplypatchShim = headClient + `PREV
+bin=BIN
+status=0
+if [ -x "$prev" ]; then
+	"$prev" "$@"
+	status=$?
+fi
+if [ -x "$bin" ]; then
+	"$bin" NAME "$@"
+else
+	printf '%s\n' "gatekeeper: nothing recorded: no $bin; run gatekeeper install" >&2
+fi
+exit $status
+`
+
 	// post-rewrite is told on stdin what became of which commit; both hooks want it.
 	postRewriteShim = headClient + `PREV
 bin=BIN
@@ -189,6 +205,8 @@ func shim(name string, p prev, bins binaries) []byte {
 		text = commitMsgShim
 	case "post-commit":
 		text = postCommitShim
+	case "post-applypatch":
+		text = postApplypatchShim
 	case "post-rewrite":
 		text = postRewriteShim
 	case "pre-push":

@@ -17,14 +17,16 @@
 //	             Knows no commit
 //	session      what was declared and observed in this clone until a commit
 //	             has carried it away. Judges nothing
+//	record       what stands beside commits: attestations in refs of their own.
+//	             Believes none of it
 //	repo         the one door to git. Knows objects, refs and settings, and no
 //	             meaning of any of them
 //	internal     help for tests, the stories, the benchmarks. Nothing that ships
 //	             imports it
 //
-// Imports run one way: cmd, then hooks and install, then gate and session, then
-// repo, agent, trailer, attestation, change, trust and policy, then provenance.
-// The test beside this file holds the house to that, to the owners of each
+// Imports run one way: cmd, then hooks and install, then gate, session and record,
+// then repo, agent, trailer, attestation, change, trust and policy, then
+// provenance. The test beside this file holds the house to that, to the owners of each
 // outside library, and to what the binaries that run on every commit may link.
 //
 // A new package gets a line here and a row in that test.

@@ -43,6 +43,7 @@ var tiers = []tier{
 	{"pkg/policy/inforce", []string{"pkg/policy", "pkg/trust", "pkg/repo", "pkg/change", "pkg/provenance"}, "it finds the policy of a repository, and leaves to policy what that says"},
 	{"pkg/agent", []string{"pkg/provenance"}, "it is linked by binaries that run on every commit, and knows agents alone"},
 	{"pkg/repo/...", []string{"pkg/provenance", "pkg/change", "pkg/repo/..."}, "the door to git knows no meaning of what passes through"},
+	{"pkg/record", []string{"pkg/provenance", "pkg/change", "pkg/attestation", "pkg/repo"}, "it keeps what stands beside commits, and believes none of it"},
 	{"pkg/session", []string{"pkg/provenance", "pkg/change", "pkg/trailer", "pkg/attestation", "pkg/agent", "pkg/repo"}, "the ledger of a clone judges nothing, so it needs neither policy nor trust"},
 	{"pkg/gate", []string{"pkg/provenance", "pkg/change", "pkg/trailer", "pkg/attestation", "pkg/trust", "pkg/policy"}, "the decision must be the same on a server, in CI and in a test, so it sees no repository, record or receipt but through interfaces of its own"},
 	{"hooks/...", []string{"pkg/...", "install"}, "each hook is a door of its own, and none is a command"},

@@ -5,6 +5,7 @@
 //	gatekeeper-commit-msg prepare-commit-msg FILE [SOURCE [COMMIT]]
 //	gatekeeper-commit-msg commit-msg FILE
 //	gatekeeper-commit-msg applypatch-msg FILE
+//	gatekeeper-commit-msg post-applypatch
 //	gatekeeper-commit-msg post-commit
 //	gatekeeper-commit-msg post-rewrite amend|rebase
 //	gatekeeper-commit-msg version

@@ -16,6 +16,9 @@ import (
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/hooks/prepush"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/kms"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/sshkey"
 )
 
 func main() {
@@ -26,6 +29,12 @@ func main() {
 		dir = "."
 	}
 	code := prepush.Run(ctx, prepush.Hook{Args: os.Args[1:], Environ: os.Environ(), Dir: dir,
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now})
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now,
+		OpenSigner: func(ctx context.Context, spec string) (attestation.Signer, error) {
+			if kms.Names(spec) {
+				return kms.Open(ctx, spec)
+			}
+			return sshkey.Open(ctx, spec, sshkey.Env{Environ: os.Environ(), Dir: dir})
+		}})
 	os.Exit(code)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/urfave/cli/v2"
 
@@ -106,14 +105,5 @@ func readCommit(ctx context.Context, r *repo.Repo, rev string) (change.Commit, e
 		return change.Commit{}, err
 	}
 	defer objects.Close()
-	o, err := objects.Open(id)
-	if err != nil {
-		return change.Commit{}, err
-	}
-	defer o.Close()
-	raw, err := io.ReadAll(o)
-	if err != nil {
-		return change.Commit{}, err
-	}
-	return change.ParseCommit(raw)
+	return repo.ReadCommit(objects, id)
 }

@@ -14,8 +14,8 @@ import (
 func (p process) hookCommand() *cli.Command {
 	return &cli.Command{Name: "hook", Usage: "run a hook of git, as the small binaries do", ArgsUsage: "NAME [ARGS]",
 		SkipFlagParsing: true, // the arguments are git's
-		Description: `NAME is prepare-commit-msg, commit-msg, applypatch-msg, post-commit,
-post-rewrite, pre-push, pre-receive or post-receive. Useful with hook managers,
+		Description: `NAME is prepare-commit-msg, commit-msg, applypatch-msg,
+post-applypatch, post-commit, post-rewrite, pre-push, pre-receive or post-receive. Useful with hook managers,
 and for keys that the small binaries cannot open themselves.`,
 		Action: func(c *cli.Context) error {
 			if !c.Args().Present() {
@@ -46,7 +46,7 @@ func (p process) hook(ctx context.Context, args []string) int {
 // prePush takes the arguments of gatekeeper-pre-push.
 func (p process) prePush(ctx context.Context, args []string) int {
 	return prepush.Run(ctx, prepush.Hook{Args: args, Environ: p.Environ, Dir: p.Dir,
-		Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Now: p.Now})
+		Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Now: p.Now, OpenSigner: p.openSigner})
 }
 
 // preReceive takes the arguments of gatekeeper-pre-receive.

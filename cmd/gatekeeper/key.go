@@ -14,7 +14,6 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/kms"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/sshkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
-	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
 
 func (p process) keyCommand() *cli.Command {
@@ -51,24 +50,6 @@ func (p process) openSigner(ctx context.Context, spec string) (attestation.Signe
 		return kms.Open(ctx, spec)
 	}
 	return sshkey.Open(ctx, spec, sshkey.Env{Environ: p.Environ, Dir: p.Dir})
-}
-
-// signingKeys lists where a key is looked for, in order (see package commitmsg).
-func signingKeys(s *repo.Settings) []struct{ spec, source string } {
-	var keys []struct{ spec, source string }
-	add := func(spec, source string) {
-		if spec != "" {
-			keys = append(keys, struct{ spec, source string }{spec, source})
-		}
-	}
-	named, _ := s.Get("gatekeeper.signingKey")
-	add(named, "git config gatekeeper.signingKey")
-	if format, _ := s.Get("gpg.format"); format == "ssh" {
-		users, _ := s.Get("user.signingKey")
-		add(users, "git config user.signingKey")
-	}
-	add(sshkey.Agent, "ssh-agent")
-	return keys
 }
 
 func (p process) keyShow(ctx context.Context, c *cli.Context) error {
@@ -119,16 +100,16 @@ func (p process) keys(ctx context.Context, first bool) ([]keyView, error) {
 	principal, _ := settings.Get("user.email")
 	var views []keyView
 	var problems []string
-	for _, k := range signingKeys(settings) {
-		signer, err := p.openSigner(ctx, k.spec)
+	for _, k := range attestation.KeyNames(settings.Value) {
+		signer, err := p.openSigner(ctx, k.Spec)
 		if err != nil {
-			if first && k.spec != sshkey.Agent {
-				return nil, fmt.Errorf("%s: %w", k.source, err) // the hooks do not pass it over either
+			if first && k.Spec != attestation.AgentSpec {
+				return nil, fmt.Errorf("%s: %w", k.Source, err) // the hooks do not pass it over either
 			}
-			problems = append(problems, fmt.Sprintf("%s: %v", k.source, err))
+			problems = append(problems, fmt.Sprintf("%s: %v", k.Source, err))
 			continue
 		}
-		views = append(views, viewKey(signer.PublicKey(), k.spec, k.source, principal))
+		views = append(views, viewKey(signer.PublicKey(), k.Spec, k.Source, principal))
 		if first {
 			break
 		}

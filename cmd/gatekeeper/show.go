@@ -106,6 +106,9 @@ func writeShown(w io.Writer, c gate.CommitVerdict, pol *inforce.Policy) {
 		row("tool", "none observed via %s; this does not say that a human wrote it", c.None)
 	}
 	row("evidence", "%s%s", c.Evidence, bound(c.Binding))
+	if c.Beside {
+		row("kept", "in a record beside the commit, not in its message")
+	}
 	for _, s := range c.Signers {
 		if s.Principal == "unknown" {
 			row("signed", "%s by %s, whose key no policy here names", s.Time, s.Key)

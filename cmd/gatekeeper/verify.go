@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -12,6 +13,7 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
+	"github.com/gatekeeper-git/gatekeeper/pkg/record"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
 
@@ -85,12 +87,16 @@ func withHint(err error) error {
 
 // newGate is a gate under pol or, without one, for form and signatures only.
 func newGate(ctx context.Context, reader *repo.Reader, pol *inforce.Policy) (*gate.Gate, error) {
+	records, err := record.All(ctx, reader)
+	if err != nil {
+		return nil, err
+	}
 	if pol == nil {
 		lenient, err := policy.Parse("built in", []byte("schema = 1\n"), nil)
-		return &gate.Gate{Policy: lenient, Source: reader, FormOnly: true}, err
+		return &gate.Gate{Policy: lenient, Source: reader, Records: records, FormOnly: true}, err
 	}
 	known, err := pol.Unjudged(ctx, reader)
-	return &gate.Gate{Policy: pol.Policy, Source: reader, Baseline: known}, err
+	return &gate.Gate{Policy: pol.Policy, Source: reader, Records: records, Baseline: known}, err
 }
 
 // rangeOf resolves a range of revisions and the ref that it is judged for.
@@ -137,7 +143,7 @@ func (p process) tellVerification(c *cli.Context, v gate.Verdict, pol *inforce.P
 		p.say("no policy seen; only form and signatures were checked")
 	} else {
 		p.say("policy %s; only a server can judge:", pol.Where)
-		p.say("  %s", strings.Join(gate.ServerOnly, ", "))
+		io.WriteString(p.Stderr, gate.Fold(strings.Join(gate.ServerOnly, ", "), "gatekeeper:   "))
 	}
 	if v.Verdict == gate.Refused {
 		return exit(exitRefused)

@@ -1,5 +1,6 @@
 // Package commitmsg is the hooks of git that see a commit being made:
-// prepare-commit-msg, commit-msg, applypatch-msg, post-commit and post-rewrite.
+// prepare-commit-msg, commit-msg, applypatch-msg, post-applypatch, post-commit and
+// post-rewrite.
 //
 // prepare-commit-msg does the work. It runs for nearly every commit that git
 // makes, and sees exactly the tree that will be committed:
@@ -13,6 +14,12 @@
 // commit-msg puts in what step 4 left, or what was edited away. It reads the
 // index only when prepare-commit-msg did not run. post-commit looks at what
 // really became of it, when that was not certain, and marks declarations as used.
+//
+// What a commit's message does not or cannot carry is signed beside it, in a record
+// (package record): by post-commit where something else became HEAD than was
+// foreseen, by post-applypatch and post-rewrite for commits that git made without
+// asking the others. The attestations of commits that a squash made one of are kept
+// there, too. What cannot be signed now is left to pre-push.
 //
 // A hook here never stops a commit: a broken laptop must not lose work. What
 // could not be recorded is said in one line on standard error, and the server
@@ -28,6 +35,8 @@ import (
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+	"github.com/gatekeeper-git/gatekeeper/pkg/record"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 	"github.com/gatekeeper-git/gatekeeper/pkg/session"
 )
@@ -52,7 +61,7 @@ type Env struct {
 
 // Names lists the hooks that Run knows.
 func Names() []string {
-	return []string{"prepare-commit-msg", "commit-msg", "applypatch-msg", "post-commit", "post-rewrite"}
+	return []string{"prepare-commit-msg", "commit-msg", "applypatch-msg", "post-applypatch", "post-commit", "post-rewrite"}
 }
 
 // Run runs one hook and returns its exit code: 0, or 2 when called with a name
@@ -78,16 +87,18 @@ func Run(ctx context.Context, env Env) (code int) {
 		step = commitMsg
 	case "applypatch-msg":
 		step = applypatchMsg
+	case "post-applypatch":
+		step, least = postApplypatch, 0
 	case "post-commit":
 		step, least = postCommit, 0
 	case "post-rewrite":
-		return 0 // rewritten commits keep or got their lines when they were made
+		step = postRewrite
 	default:
 		say(env.Stderr, "no hook %q; one of %v", name, Names())
 		return 2
 	}
 	if len(args) < least {
-		say(env.Stderr, "%s: want the path of the message", name)
+		say(env.Stderr, "%s: want the argument that git gives it", name)
 		return 2
 	}
 	if err := runStep(ctx, env, step, args); err != nil {
@@ -101,7 +112,15 @@ func runStep(ctx context.Context, env Env, step func(context.Context, *hook, []s
 	if err != nil {
 		return fmt.Errorf("nothing recorded: %w", err)
 	}
-	return step(ctx, &hook{Env: env, repo: r, state: session.Open(r.GitDir)}, args)
+	h := &hook{Env: env, repo: r, state: session.Open(r.GitDir), told: map[change.ID]said{}}
+	defer h.close()
+	return step(ctx, h, args)
+}
+
+func (h *hook) close() {
+	for _, end := range h.done {
+		_ = end()
+	}
 }
 
 func say(w io.Writer, format string, args ...any) {
@@ -120,6 +139,9 @@ type hook struct {
 	config   *repo.Settings
 	git      *invocation
 	key      attestation.Signer
+	beside   *record.Union
+	told     map[change.ID]said // by commits that were asked for
+	done     []func() error     // to be called at the end
 }
 
 func (h *hook) say(format string, args ...any) { say(h.Stderr, format, args...) }

@@ -1,12 +1,8 @@
 package commitmsg
 
 import (
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-
-	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
 )
 
 // An invocation is what the command line of the git that commits says. git
@@ -52,10 +48,10 @@ func (h *hook) invocation() *invocation {
 	}
 	h.git = &invocation{}
 	for _, p := range h.ancestors() {
-		if !isGit(p) {
+		if !p.IsGit() {
 			continue
 		}
-		args := commandLine(p.PID)
+		args := p.Arguments()
 		if len(args) == 0 {
 			break
 		}
@@ -66,20 +62,6 @@ func (h *hook) invocation() *invocation {
 		}
 	}
 	return h.git
-}
-
-func isGit(p agent.Process) bool {
-	return p.Comm == "git" || filepath.Base(p.Exe) == "git"
-}
-
-// commandLine reads the arguments of a process, or nothing where /proc does not
-// tell. It is used for git's alone.
-func commandLine(pid int) []string {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
-	if err != nil || len(data) == 0 {
-		return nil
-	}
-	return strings.Split(strings.TrimSuffix(string(data), "\x00"), "\x00")
 }
 
 // parseInvocation reads git's arguments, the program's name included.

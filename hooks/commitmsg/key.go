@@ -56,21 +56,13 @@ func signPlain(ctx context.Context, s attestation.Signer, values []string, a att
 // called on a thread of its own, while the index is read.
 func warmUp() { ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)) }
 
-// keySpec names the signing key: gatekeeper.signingKey, else git's own when
-// that is an SSH key, else whatever ssh-agent holds.
+// keySpec names the signing key, "" when there is none.
 func (h *hook) keySpec(ctx context.Context) string {
-	if spec := h.setting(ctx, "gatekeeper.signingKey"); spec != "" {
-		return spec
+	first := attestation.KeyNames(h.settings(ctx).Value)[0]
+	if first.Source == attestation.AgentSpec && h.repo.Getenv("SSH_AUTH_SOCK") == "" {
+		return ""
 	}
-	if h.setting(ctx, "gpg.format") == "ssh" {
-		if spec := h.setting(ctx, "user.signingKey"); spec != "" {
-			return spec
-		}
-	}
-	if h.repo.Getenv("SSH_AUTH_SOCK") != "" {
-		return "ssh-agent"
-	}
-	return ""
+	return first.Spec
 }
 
 func (h *hook) signer(ctx context.Context) (s attestation.Signer, plain bool, err error) {

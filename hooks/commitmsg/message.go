@@ -20,17 +20,14 @@ func commitMsg(ctx context.Context, h *hook, args []string) error {
 	p, ok := h.prepared(ctx)
 	if !ok {
 		if p, err = h.workOut(ctx, message, "", ""); err != nil {
-			return notRecorded(err)
+			return h.lost(err)
 		}
 	}
 	if err := h.becomeBig(ctx, p); err != nil {
 		return err
 	}
-	if err := h.put(ctx, path, message, &p); err != nil {
-		_ = h.state.Drop() // it was said; post-commit need not say it again
-		return err
-	}
-	if h.unsettled(p) || refusable(p, message) {
+	h.failed(h.put(ctx, path, message, &p), &p)
+	if p.Lost || p.Unsigned || h.unsettled(p) || refusable(p, message) {
 		return h.keep(p) // with --allow-empty-message there is a commit, and post-commit says so
 	}
 	return h.state.Drop()
@@ -46,7 +43,7 @@ func (h *hook) prepared(ctx context.Context) (session.Prepared, bool) {
 	if err != nil {
 		h.say("begin anew: %v", err)
 	}
-	if !ok {
+	if !ok || p.Lost {
 		return p, false
 	}
 	if p.Git != 0 && p.Git == os.Getppid() {

@@ -3,7 +3,6 @@ package commitmsg
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,9 +21,11 @@ type place struct {
 	certain bool        // parents are known, not guessed
 	squash  bool        // the message is made of several commits' messages
 
-	// replaced are commits whose records the new one takes over besides what
-	// its message says: the amended one, the one that a rebase folds into it.
-	replaced []change.ID
+	amended change.ID   // the commit that this one replaces
+	parts   []change.ID // the commits that a squash or fixup makes one of
+	kept    []change.ID // those of parts that are not themselves made on the way
+	moved   bool        // it moves what another commit did: a pick of a rebase or cherry-pick
+	origin  change.ID   // that other commit, "" when git does not say
 
 	objects     *repo.Objects
 	parentTrees []change.ID
@@ -44,18 +45,35 @@ func (h *hook) findPlace(ctx context.Context, source, sha string) (*place, error
 	if err := h.findParents(ctx, p, source, sha); err != nil {
 		return nil, err
 	}
-	for _, id := range p.parents {
-		tree, err := repo.TreeOf(p.objects, id)
-		if err != nil {
-			return nil, fmt.Errorf("read parent %.7s: %w", id, err)
-		}
-		p.parentTrees = append(p.parentTrees, tree)
+	if err := p.readParents(); err != nil {
+		return nil, err
 	}
 	if p.tree, err = h.findTree(ctx, p.objects); err != nil {
 		return nil, err
 	}
 	p.bind = change.Bind(p.parentTrees, p.tree)
 	return p, nil
+}
+
+// placeOf is where a commit stands that is there already.
+func placeOf(objects *repo.Objects, c change.Commit) (*place, error) {
+	p := &place{parents: c.Parents, objects: objects, tree: c.Tree}
+	if err := p.readParents(); err != nil {
+		return nil, err
+	}
+	p.bind = change.Bind(p.parentTrees, p.tree)
+	return p, nil
+}
+
+func (p *place) readParents() error {
+	for _, id := range p.parents {
+		tree, err := repo.TreeOf(p.objects, id)
+		if err != nil {
+			return fmt.Errorf("read parent %.7s: %w", id, err)
+		}
+		p.parentTrees = append(p.parentTrees, tree)
+	}
+	return nil
 }
 
 // findTree names the tree of the index that git is about to commit. During
@@ -79,6 +97,13 @@ func (h *hook) findParents(ctx context.Context, p *place, source, sha string) er
 		amends, p.certain = source == "commit" && sha == "HEAD", false
 	}
 	p.squash = source == "squash" || folded != "" || h.exists("SQUASH_MSG") && !amends
+	if p.squash && folded == "" {
+		p.parts = squashed(h.gitFile("SQUASH_MSG"))
+		p.kept = p.parts
+	}
+	if p.moved = !amends && (git.sequencer() && git.name != "revert" || h.exists("CHERRY_PICK_HEAD")); p.moved {
+		p.origin = h.origin(git)
+	}
 	switch {
 	case p.head == "":
 		return nil
@@ -101,12 +126,12 @@ func (h *hook) findParents(ctx context.Context, p *place, source, sha string) er
 
 // findAmended takes the parents of HEAD, which the commit replaces.
 func (h *hook) findAmended(ctx context.Context, p *place, folded string) error {
-	raw, err := readCommit(p.objects, p.head)
+	raw, err := repo.ReadCommit(p.objects, p.head)
 	if err != nil {
 		return err
 	}
 	p.parents = raw.Parents
-	p.replaced = []change.ID{p.head}
+	p.amended = p.head
 	if folded == "" {
 		return nil
 	}
@@ -117,18 +142,59 @@ func (h *hook) findAmended(ctx context.Context, p *place, folded string) error {
 	if err != nil {
 		return fmt.Errorf("find the commit being folded in: %w", err)
 	}
-	p.replaced = append(p.replaced, id)
+	p.parts, p.kept = []change.ID{p.head, id}, []change.ID{id}
+	if h.firstFold() {
+		p.kept = p.parts
+	}
 	return nil
 }
 
+// firstFold reports whether the commit that others are being folded into is still
+// the one that was picked, and not made by an earlier fold.
+func (h *hook) firstFold() bool {
+	return strings.Count(strings.TrimSpace(h.gitFile("rebase-merge/current-fixups")), "\n") == 0
+}
+
+// squashed lists the commits that git merge --squash named in its message.
+func squashed(message string) (ids []change.ID) {
+	for line := range strings.Lines(message) {
+		hex, ok := strings.CutPrefix(strings.TrimSpace(line), "commit ")
+		if id, err := change.ParseID(hex); ok && err == nil && id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// origin names the commit that a pick moves. A clean cherry-pick does not tell.
+func (h *hook) origin(git *invocation) change.ID {
+	hex := strings.TrimSpace(h.gitFile("CHERRY_PICK_HEAD"))
+	if git.name == "rebase" {
+		if words := h.lastDone(); len(words) > 1 {
+			hex = words[1]
+		}
+	}
+	id, err := change.ParseID(hex)
+	if err != nil {
+		return ""
+	}
+	return id
+}
+
+// lastDone is the command that a rebase is at, in words: done lists the commands
+// so far, the current one last.
+func (h *hook) lastDone() []string {
+	lines := strings.Split(strings.TrimSpace(h.gitFile("rebase-merge/done")), "\n")
+	return strings.Fields(lines[len(lines)-1])
+}
+
 // folding names the commit that a rebase under way melts into HEAD (squash,
-// fixup), or is empty. done lists the commands so far, the current one last.
+// fixup), or is empty.
 func (h *hook) folding(git *invocation) string {
 	if git.known && git.name != "rebase" && !git.amend {
 		return ""
 	}
-	lines := strings.Split(strings.TrimSpace(h.gitFile("rebase-merge/done")), "\n")
-	words := strings.Fields(lines[len(lines)-1])
+	words := h.lastDone()
 	if len(words) < 2 || !slices.Contains([]string{"squash", "s", "fixup", "f"}, words[0]) {
 		return ""
 	}
@@ -168,26 +234,6 @@ func (h *hook) gitFile(name string) string {
 func (h *hook) exists(name string) bool {
 	_, err := os.Lstat(filepath.Join(h.repo.GitDir, name))
 	return err == nil
-}
-
-func readCommit(objects change.Objects, id change.ID) (change.Commit, error) {
-	o, err := objects.Open(id)
-	if err != nil {
-		return change.Commit{}, fmt.Errorf("read commit %.7s: %w", id, err)
-	}
-	defer o.Close()
-	data, err := io.ReadAll(o)
-	if err == nil && o.Type != "commit" {
-		err = fmt.Errorf("it is a %s", o.Type)
-	}
-	var c change.Commit
-	if err == nil {
-		c, err = change.ParseCommit(data)
-	}
-	if err != nil {
-		return c, fmt.Errorf("read commit %.7s: %w", id, err)
-	}
-	return c, nil
 }
 
 // buffer says how git will clean the message after the hooks.

@@ -30,27 +30,20 @@ func prepareCommitMsg(ctx context.Context, h *hook, args []string) error {
 	now := !h.editorOpens() || !h.invocation().commitMsgRuns()
 	p, err := h.workOut(ctx, message, source, sha)
 	if err != nil {
-		_ = h.state.Drop() // or commit-msg takes an older one for this commit's
-		if h.invocation().commitMsgRuns() {
-			return nil // what is wrong may be gone by then, and else commit-msg says it
-		}
-		return notRecorded(err)
+		// What is wrong may be gone when commit-msg comes; post-commit has the last word.
+		return h.lost(err)
 	}
 	if source == "template" {
 		p.Template = string(p.Buffer.Clean(message))
 	}
-	var failed error
 	if now {
 		if err := h.becomeBig(ctx, p); err != nil {
 			return err
 		}
-		failed = h.put(ctx, path, message, &p)
-		if failed != nil && (p.Unsigned || !h.invocation().commitMsgRuns()) {
-			h.say("%v", failed) // else commit-msg tries again, and says it
-		}
+		h.failed(h.put(ctx, path, message, &p), &p)
 	}
 	switch {
-	case failed != nil || h.editorOpens() || h.unsettled(p) || p.Unsigned || refusable(p, message):
+	case p.Lost || h.editorOpens() || h.unsettled(p) || p.Unsigned || refusable(p, message):
 		return h.keep(p)
 	case !h.invocation().commitMsgRuns():
 		return h.state.Drop()
@@ -58,6 +51,35 @@ func prepareCommitMsg(ctx context.Context, h *hook, args []string) error {
 		return h.state.Stamped(p)
 	}
 	return h.keep(p)
+}
+
+// failed takes note that the lines of p are not in the message, or not signed.
+// What is unsigned is said at once. What could not be written at all is left to the
+// hooks that follow; where none does, it is said, too.
+func (h *hook) failed(err error, p *session.Prepared) {
+	if err == nil {
+		return
+	}
+	p.Lost = !p.Unsigned
+	if p.Unsigned || !h.postCommitRuns() {
+		h.say("%v", err)
+	}
+}
+
+// lost leaves word for the hooks that follow that nothing could be worked out.
+func (h *hook) lost(err error) error {
+	p := session.Prepared{Git: h.invocation().pid}
+	h.failed(notRecorded(err), &p)
+	return h.keep(p)
+}
+
+// postCommitRuns reports whether git will run post-commit, as all do that commit but
+// git merge, which needs no git commit for what is clean.
+func (h *hook) postCommitRuns() bool {
+	if git := h.invocation(); git.known {
+		return git.name != "merge"
+	}
+	return !h.exists("MERGE_HEAD")
 }
 
 // refusable reports whether git, left alone, refuses the message: it is empty, or
@@ -75,9 +97,9 @@ func (h *hook) keep(p session.Prepared) error {
 	return nil
 }
 
-// unsettled reports whether post-commit has something to look at.
+// unsettled reports whether post-commit has something to look at or to keep.
 func (h *hook) unsettled(p session.Prepared) bool {
-	return !p.Certain || len(p.Declared) > 0
+	return !p.Certain || len(p.Declared)+len(p.Parts) > 0
 }
 
 func isTrailerError(err error) bool {
@@ -104,10 +126,11 @@ func (h *hook) workOut(ctx context.Context, message []byte, source, sha string) 
 		Git: h.invocation().pid, Head: at.head, Bind: at.bind,
 		Buffer: h.buffer(ctx, at, message), Lift: at.squash, Certain: at.certain,
 	}
-	parts, err := h.parts(at, p.Buffer, message)
+	parts, err := h.parts(ctx, at, p.Buffer, message)
 	if err != nil {
 		return p, err
 	}
+	p.Parts = h.detached(ctx, at)
 	var stats change.Stats
 	measured := false
 	measure := func() (provenance.Digest, error) {
@@ -142,21 +165,17 @@ func (h *hook) workOut(ctx context.Context, message []byte, source, sha string) 
 
 // measure makes the change digest that the commit is to carry.
 func (p *place) measure() (provenance.Digest, change.Stats, error) {
-	var old change.ID
-	if len(p.parentTrees) > 0 {
-		old = p.parentTrees[0]
-	}
-	d, stats, err := change.Compute(p.objects, old, p.tree)
+	d, stats, err := change.OfCommit(p.objects, p.parentTrees, p.tree)
 	if err != nil {
 		err = fmt.Errorf("measure the change: %w", err)
 	}
-	return change.OfMerge(len(p.parentTrees), d), stats, err
+	return d, stats, err
 }
 
 // parts are what the message and the commits that go into this one say. The
 // message comes first; its final block and what a squash left in its body are one part
 // each.
-func (h *hook) parts(at *place, b trailer.Buffer, message []byte) ([]said, error) {
+func (h *hook) parts(ctx context.Context, at *place, b trailer.Buffer, message []byte) ([]said, error) {
 	var parts []said
 	add := func(s said) {
 		if !s.empty() {
@@ -173,13 +192,14 @@ func (h *hook) parts(at *place, b trailer.Buffer, message []byte) ([]said, error
 		return nil, err
 	}
 	add(saidBy(block))
-	for _, id := range at.replaced {
-		add(saidByCommit(at.objects, id))
+	if at.amended != "" && len(at.parts) == 0 {
+		add(h.saidOf(ctx, at.objects, at.amended))
 	}
-	if at.squash {
-		// git commit -m after git merge --squash leaves the parts' messages unread.
-		_, lifted := trailer.Buffer{}.Lift([]byte(h.gitFile("SQUASH_MSG")))
-		add(saidIn(lifted))
+	for _, id := range at.parts {
+		add(h.saidOf(ctx, at.objects, id).orUnknown())
+	}
+	if at.moved && len(parts) == 0 && len(at.parents) < 2 {
+		add(h.saidOfOrigin(ctx, at).orUnknown())
 	}
 	return parts, nil
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
-	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 	"github.com/gatekeeper-git/gatekeeper/pkg/session"
 	"github.com/gatekeeper-git/gatekeeper/pkg/trailer"
@@ -17,11 +16,21 @@ import (
 type said struct {
 	values      []string // of AI-Provenance
 	attestation []string // of AI-Attestation
+	merge       bool     // it is that of a merge, which need say nothing
+}
+
+// orUnknown is s or, when that says nothing, that nobody knows: work that is moved
+// or melted into other work does not become known by that.
+func (s said) orUnknown() said {
+	if s.empty() && !s.merge {
+		s.values = []string{provenance.Record{}.String()}
+	}
+	return s
 }
 
 func (s said) empty() bool { return len(s.values)+len(s.attestation) == 0 }
 
-func saidBy(b trailer.Block) said { return said{b.Provenance, b.Attestation} }
+func saidBy(b trailer.Block) said { return said{values: b.Provenance, attestation: b.Attestation} }
 
 // records reads every value by itself: together they may no longer fit, as those
 // of several commits melted into one do not.
@@ -129,10 +138,10 @@ func (h *hook) declared(ctx context.Context) []session.Declaration {
 func (h *hook) startedBySequencer() bool {
 	above := h.ancestors()
 	for n, p := range above {
-		if p.PID != h.invocation().pid || n+1 >= len(above) || !isGit(above[n+1]) {
+		if p.PID != h.invocation().pid || n+1 >= len(above) || !above[n+1].IsGit() {
 			continue
 		}
-		return parseInvocation(commandLine(above[n+1].PID)).sequencer()
+		return parseInvocation(above[n+1].Arguments()).sequencer()
 	}
 	return false
 }
@@ -144,7 +153,7 @@ func (h *hook) settle(ctx context.Context) (used []string) {
 	if !ok || err != nil || len(p.Declared) == 0 || p.Unsigned {
 		return nil
 	}
-	if landed, err := h.landed(ctx, p); err != nil || !landed {
+	if _, landed, err := h.landed(ctx, p); err != nil || !landed {
 		return nil
 	}
 	if err := h.state.Use(p.Declared...); err != nil {
@@ -188,18 +197,4 @@ func (h *hook) publicStyle(ctx context.Context) string {
 		h.say("gatekeeper.publicTrailer is %q, not assisted-by, kernel or none", style)
 		return "none"
 	}
-}
-
-// saidByCommit reads our lines in a stored commit. One that cannot be read says
-// nothing: it is about to be replaced.
-func saidByCommit(objects change.Objects, id change.ID) said {
-	c, err := readCommit(objects, id)
-	if err != nil {
-		return said{}
-	}
-	b, err := trailer.Read(c.Message)
-	if err != nil {
-		return said{}
-	}
-	return saidBy(b)
 }

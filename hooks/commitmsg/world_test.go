@@ -21,6 +21,7 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
 
@@ -105,7 +106,7 @@ func newWorld(t testing.TB, initArgs ...string) *world {
 	seed := sha256.Sum256([]byte("alice"))
 	key := ed25519.NewKeyFromSeed(seed[:])
 	w.put("key", string(attestation.MarshalKey(key, "alice")), 0o600)
-	for _, name := range []string{"prepare-commit-msg", "applypatch-msg", "post-rewrite"} {
+	for _, name := range []string{"prepare-commit-msg", "applypatch-msg", "post-applypatch", "post-rewrite"} {
 		w.put("hooks/"+name, fmt.Sprintf("#!/bin/sh\nexec %q %s \"$@\"\n", program(t), name), 0o755)
 	}
 	w.put("hooks/commit-msg", fmt.Sprintf(`#!/bin/sh
@@ -248,33 +249,74 @@ func (w *world) records(rev string) string {
 	return strings.Join(w.values(rev, "AI-Provenance"), "\n")
 }
 
-// binding says how the attestation of a commit binds it: exact, change, stale,
-// or none. It goes by git's own reading of commit and trailers, and a signature
-// that ssh-keygen does not accept fails the test.
+// binding says how an attestation binds a commit: exact, change, stale or none for
+// the one in its message; re-attested for one beside it where that does not bind. It
+// goes by git's own reading of commits, trailers and trees, and a signature that
+// ssh-keygen does not accept fails the test.
 func (w *world) binding(rev string) string {
 	w.t.Helper()
-	found := w.values(rev, "AI-Attestation")
-	if len(found) != 1 || found[0] == "" {
-		return "none"
-	}
-	a, err := attestation.Parse(found[0])
-	if err != nil {
-		w.t.Fatalf("%s: %v", rev, err)
-	}
-	w.checkSignature(a, w.values(rev, "AI-Provenance"))
 	parents := strings.Fields(w.git("log", "-1", "--format=%P", rev))
 	trees := []string{}
 	for _, p := range parents {
 		trees = append(trees, w.git("rev-parse", p+"^{tree}"))
 	}
 	tree := w.git("rev-parse", rev+"^{tree}")
-	switch {
-	case a.Bind.String() == bindOf(w.t, trees, tree):
-		return "exact"
-	case len(parents) == 1 && a.Change.String() == w.changeOf(trees[0], tree):
-		return "change"
+	bind, changed := bindOf(w.t, trees, tree), w.changeOf(trees, tree)
+	binds := func(value string, records []string) string {
+		a, err := attestation.Parse(value)
+		if err != nil {
+			w.t.Fatalf("%s: %v", rev, err)
+		}
+		w.checkSignature(a, records)
+		switch {
+		case a.Bind.String() == bind:
+			return "exact"
+		case len(parents) == 1 && a.Change == changed:
+			return "change"
+		}
+		return "stale"
 	}
-	return "stale"
+	own := "none"
+	if found := w.values(rev, "AI-Attestation"); len(found) == 1 && found[0] != "" {
+		own = binds(found[0], w.values(rev, "AI-Provenance"))
+	}
+	if own != "none" && own != "stale" {
+		return own
+	}
+	for _, text := range w.besides(changed) {
+		value, records := lineOf(text, "AI-Attestation")[0], lineOf(text, "AI-Provenance")
+		if got := binds(value, records); got == "exact" || got == "change" {
+			return "re-attested"
+		}
+	}
+	return own
+}
+
+// besides are the records about a change, each of which must stand under the digest
+// of its own text.
+func (w *world) besides(changed provenance.Digest) (texts []string) {
+	w.t.Helper()
+	for _, ref := range strings.Fields(w.git("for-each-ref", "--format=%(refname)", "refs/gatekeeper/records/")) {
+		for _, path := range strings.Fields(w.git("ls-tree", "-r", "--name-only", ref, "att/"+hex.EncodeToString(changed[:])+"/")) {
+			text := w.git("cat-file", "blob", ref+":"+path) + "\n"
+			sum := sha256.Sum256([]byte(text))
+			if !strings.HasSuffix(path, "/"+hex.EncodeToString(sum[:])) {
+				w.t.Errorf("%s does not have the name of its content", path)
+			}
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
+// lineOf are the values of a key in the text of a record.
+func lineOf(text, key string) (values []string) {
+	for line := range strings.Lines(text) {
+		if v, ok := strings.CutPrefix(line, key+": "); ok {
+			values = append(values, strings.TrimSuffix(v, "\n"))
+		}
+	}
+	return values
 }
 
 // bindOf is the binding as the design words it, computed apart.
@@ -295,7 +337,7 @@ func bindOf(t testing.TB, parents []string, tree string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-func (w *world) changeOf(old, tree string) string {
+func (w *world) changeOf(parents []string, tree string) provenance.Digest {
 	w.t.Helper()
 	r, err := repo.Open(w.t.Context(), w.dir, w.env)
 	if err != nil {
@@ -306,13 +348,16 @@ func (w *world) changeOf(old, tree string) string {
 		w.t.Fatal(err)
 	}
 	defer objects.Close()
-	from, _ := change.ParseID(old)
+	var from change.ID
+	if len(parents) > 0 {
+		from, _ = change.ParseID(parents[0])
+	}
 	to, _ := change.ParseID(tree)
 	d, _, err := change.Compute(objects, from, to)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return d.String()
+	return change.OfMerge(len(parents), d)
 }
 
 func (w *world) checkSignature(a attestation.Attestation, values []string) {

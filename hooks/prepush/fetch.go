@@ -24,7 +24,11 @@ func (p push) fetchPolicy(ctx context.Context) bool {
 	defer cancel()
 	cmd := p.repo.Porcelain(ctx, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
 		"--end-of-options", p.remote.url, "+"+inforce.Ref+":"+inforce.Ref)
-	return cmd.Run() == nil
+	if cmd.Run() != nil {
+		return false
+	}
+	p.fetchRecords(ctx)
+	return true
 }
 
 // triedBefore reports whether the same push was tried last time, and remembers

@@ -7,6 +7,9 @@
 //
 // Commits that the remote already has are left to the server: judging them again
 // on every laptop would cost minutes on a large history.
+//
+// What stands beside commits (package record) is sent ahead of them, so that the
+// server has it when it judges.
 package prepush
 
 import (
@@ -15,15 +18,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os/exec"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
+	"github.com/gatekeeper-git/gatekeeper/pkg/record"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
 
@@ -43,6 +49,10 @@ type Hook struct {
 	Stdout  io.Writer // only for a chained hook
 	Stderr  io.Writer
 	Now     func() time.Time
+
+	// OpenSigner opens the key that a setting names, for records that could not be
+	// signed before; nil leaves them for another time.
+	OpenSigner func(ctx context.Context, spec string) (attestation.Signer, error)
 }
 
 // Run serves the call and returns the exit code for git: 0 lets the push go.
@@ -63,14 +73,17 @@ func Run(ctx context.Context, h Hook) int {
 	if err != nil {
 		return h.unchecked(err)
 	}
-	if len(updates) == 0 {
-		return exitGo
-	}
 	r, err := repo.FromHook(h.Environ, h.Dir)
 	if err != nil {
 		return h.unchecked(err)
 	}
 	p := push{hook: h, repo: r, remote: remote, updates: updates, input: input}
+	if err := p.signOwed(ctx); err != nil {
+		h.say("%s", gate.Plain(err.Error()))
+	}
+	if len(updates) == 0 {
+		return p.sendRecords(ctx, nil) // the branch is there, but what was said of it since may not be
+	}
 	return p.judge(ctx)
 }
 
@@ -120,7 +133,7 @@ func (p push) judge(ctx context.Context) int {
 		if err != nil {
 			return p.badPolicy(ctx, err, fetched)
 		}
-		verdict, err := p.gate(ctx, inForce, false)
+		verdict, err := p.gate(ctx, inForce, nil)
 		if err != nil {
 			return p.hook.unchecked(err)
 		}
@@ -134,8 +147,33 @@ func (p push) judge(ctx context.Context) int {
 		if verdict.Verdict == gate.Refused {
 			return exitRefused
 		}
+		return p.sendRecords(ctx, &inForce)
+	}
+}
+
+// sendRecords sends what stands beside the commits, before these go. Where that
+// fails, the push goes on unless the policy in force, if any, refuses the commits
+// without.
+func (p push) sendRecords(ctx context.Context, inForce *inforce.Policy) int {
+	if dryRun() {
 		return exitGo
 	}
+	unsent, why := p.ship(ctx)
+	if why == nil {
+		return exitGo
+	}
+	if inForce != nil {
+		verdict, err := p.gate(ctx, *inForce, unsent)
+		if err == nil && verdict.Verdict == gate.Refused {
+			verdict.WriteText(p.hook.Stderr, gate.Words{Refused: "without its records the server will refuse",
+				Last: "nothing was sent, because the records could not be:"})
+			io.WriteString(p.hook.Stderr, gate.Fold(why.Error(), "  "))
+			return exitRefused
+		}
+	}
+	p.hook.say("the push goes on, but records beside commits were not sent:")
+	io.WriteString(p.hook.Stderr, gate.Fold(why.Error(), "  "))
+	return exitGo
 }
 
 // badPolicy blocks on a policy of this machine that is wrong. One that was fetched
@@ -160,19 +198,25 @@ func (p push) form(ctx context.Context) int {
 	if err != nil {
 		return p.hook.unchecked(err)
 	}
-	verdict, err := p.gate(ctx, inforce.Policy{Policy: lenient}, true)
+	verdict, err := p.gate(ctx, inforce.Policy{Policy: lenient}, nil)
 	if err != nil {
 		return p.hook.unchecked(err)
 	}
 	verdict.WriteText(p.hook.Stderr, gate.Words{Warned: "look at"})
 	p.hook.say("no policy seen; only form and signatures were checked")
-	return exitGo
+	return p.sendRecords(ctx, nil)
 }
 
-// gate judges the updates, leaving out what the remote is known to have.
-func (p push) gate(ctx context.Context, inForce inforce.Policy, formOnly bool) (gate.Verdict, error) {
+// gate judges the updates, leaving out what the remote is known to have, and taking
+// the refs of records named unsent as the remote has them. A policy that comes from
+// nowhere is for form only.
+func (p push) gate(ctx context.Context, inForce inforce.Policy, unsent []string) (gate.Verdict, error) {
 	reader := p.repo.Reader()
 	defer reader.Close()
+	records, err := p.records(ctx, reader, unsent)
+	if err != nil {
+		return gate.Verdict{}, err
+	}
 	unjudged, err := inForce.Unjudged(ctx, reader)
 	if err != nil {
 		return gate.Verdict{}, err
@@ -181,12 +225,28 @@ func (p push) gate(ctx context.Context, inForce inforce.Policy, formOnly bool) (
 	if err != nil {
 		return gate.Verdict{}, err
 	}
-	g := gate.Gate{Policy: inForce.Policy, Source: clone{reader}, Now: p.hook.Now(), Baseline: append(unjudged, known...), FormOnly: formOnly}
+	g := gate.Gate{Policy: inForce.Policy, Source: clone{reader}, Records: records, Now: p.hook.Now(),
+		Baseline: append(unjudged, known...), FormOnly: inForce.Where == ""}
 	updates := make([]gate.Update, len(p.updates))
 	for i, u := range p.updates {
 		updates[i] = gate.Update{Ref: u.Ref, New: u.New} // what it replaces is among the known
 	}
 	return g.Push(ctx, updates, gate.KeepFaulty)
+}
+
+// records is what stands beside commits here, and will there.
+func (p push) records(ctx context.Context, reader *repo.Reader, unsent []string) (*record.Union, error) {
+	heads, err := record.Heads(ctx, p.repo)
+	if err != nil {
+		return nil, err
+	}
+	there := p.shipped()
+	for _, ref := range unsent {
+		if delete(heads, ref); there[ref] != "" {
+			heads[ref] = there[ref]
+		}
+	}
+	return record.Read(reader, slices.Collect(maps.Values(heads))), nil
 }
 
 // clone is a repository that is not the server: its own symbolic refs say nothing

@@ -148,7 +148,11 @@ func judge(ctx context.Context, reader *repo.Reader, inForce inforce.Policy, upd
 	if err != nil {
 		return gate.Verdict{}, err
 	}
-	g := gate.Gate{Policy: inForce.Policy, Source: reader, Now: now, Baseline: unjudged}
+	records, err := recordsAfter(ctx, reader, updates)
+	if err != nil {
+		return gate.Verdict{}, err
+	}
+	g := gate.Gate{Policy: inForce.Policy, Source: reader, Records: records, Now: now, Baseline: unjudged}
 	verdict, err := g.Push(ctx, updates, gate.KeepFaulty)
 	if err != nil {
 		return verdict, err

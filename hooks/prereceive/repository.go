@@ -2,12 +2,36 @@ package prereceive
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
+	"github.com/gatekeeper-git/gatekeeper/pkg/record"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
+
+// recordsAfter are the records as they will be after the push, so that commits and
+// what stands beside them may come together. What is wrong with new ones refuses the
+// whole push.
+func recordsAfter(ctx context.Context, reader *repo.Reader, updates []gate.Update) (*record.Union, error) {
+	heads, err := record.Heads(ctx, reader.Repo)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range updates {
+		if !record.IsRef(u.Ref) || u.New == "" {
+			continue
+		}
+		if commit, _, err := reader.Peel(ctx, u.New); err != nil {
+			return nil, err
+		} else if commit != "" {
+			heads[u.Ref] = commit
+		}
+	}
+	return record.Read(reader, slices.Collect(maps.Values(heads))), nil
+}
 
 // guardPolicy refuses a push that would change an in-repository policy, or bring
 // the first one: whoever may push code could otherwise set the rules for it.

@@ -42,6 +42,21 @@ func Compute(objs Objects, old, new ID) (provenance.Digest, Stats, error) {
 	return digest, stats, nil
 }
 
+// OfCommit is the change digest that a commit carries, by the trees of its parents
+// in order and its own: Compute against the first parent, and for a merge OfMerge
+// of that.
+func OfCommit(objs Objects, parentTrees []ID, tree ID) (provenance.Digest, Stats, error) {
+	var old ID
+	if len(parentTrees) > 0 {
+		old = parentTrees[0]
+	}
+	first, stats, err := Compute(objs, old, tree)
+	if err != nil {
+		return first, stats, err
+	}
+	return OfMerge(len(parentTrees), first), stats, nil
+}
+
 // writeChange writes what is hashed. w must not fail.
 func writeChange(w io.Writer, objs Objects, old, new ID) (Stats, error) {
 	d := digester{objs: objs, out: stream{w: w}}

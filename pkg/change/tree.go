@@ -12,6 +12,12 @@ type Entry struct {
 	ID   ID
 }
 
+// IsTree reports whether the entry is a folder.
+func (e Entry) IsTree() bool { return e.Mode&0o170000 == 0o040000 }
+
+// IsFile reports whether the entry is a file, and no link.
+func (e Entry) IsFile() bool { return e.Mode&0o170000 == 0o100000 }
+
 // ParseTree reads the bytes of a tree object with ids of idSize bytes.
 //
 // It refuses only what would let two readers see different trees: an entry that

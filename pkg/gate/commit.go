@@ -62,7 +62,21 @@ func (j *judge) commit(ctx context.Context, job *job) (CommitVerdict, error) {
 		}
 		return v, nil
 	}
-	return j.settle(v, j.findings(said, claims, v.Evidence)...), nil
+	if slices.ContainsFunc(claims, func(c claim) bool { return c.stands() || c.forged }) {
+		return j.settle(v, j.findings(said, claims, v.Evidence)...), nil
+	}
+	beside, why, err := j.beside(ctx, job, said)
+	switch {
+	case err != nil:
+		return v, err
+	case beside != nil:
+		return j.settle(beside.view(v), beside.findings...), nil
+	}
+	findings := j.findings(said, claims, v.Evidence)
+	if why != nil && len(findings) > 0 {
+		findings = append(findings, *why)
+	}
+	return j.settle(v, findings...), nil
 }
 
 // settle adds findings to a commit's verdict and settles it by the mode of the ref.
@@ -252,18 +266,11 @@ func (j *judge) bind(ctx context.Context, job *job, a attestation.Attestation) (
 		return "", stale("it was signed on another parent, and this ref asks for exact binding"), nil
 	}
 	digest, err := j.digest(ctx, job)
-	var broken *change.MalformedError
-	switch {
-	case errors.Is(err, errBudget):
-		return "", &Finding{PushTooLarge, "checking it would read more than limits.read allows",
-			"push in smaller steps, or ask an admin to raise limits.read"}, nil
-	case errors.As(err, &broken):
-		return "", &Finding{CommitMalformed, Plain(err.Error()), "make the commit again with git itself"}, nil
-	case errors.Is(err, change.ErrTooLarge):
-		return "", &Finding{PushTooLarge, Plain(err.Error()), "split the commit, or sign it exactly as it is: " + restamp}, nil
-	case err != nil:
-		return "", nil, err
-	case digest != a.Change:
+	if err != nil {
+		f, err := undigested(err)
+		return "", f, err
+	}
+	if digest != a.Change {
 		return "", stale("it was signed for another change"), nil
 	}
 	return Change, nil, nil
@@ -271,7 +278,7 @@ func (j *judge) bind(ctx context.Context, job *job, a attestation.Attestation) (
 
 func stale(why string) *Finding { return &Finding{AttestationStale, why, restamp} }
 
-// digest is the change digest of a commit with one parent, worked out once.
+// digest is the change digest that the commit is to carry, worked out once.
 func (j *judge) digest(ctx context.Context, job *job) (provenance.Digest, error) {
 	if job.change != nil {
 		return *job.change, nil
@@ -283,7 +290,7 @@ func (j *judge) digest(ctx context.Context, job *job) (provenance.Digest, error)
 		}
 		j.objects = o
 	}
-	digest, _, err := change.Compute(metered{ctx, j.objects, j.budget}, job.parents[0], job.commit.Tree)
+	digest, _, err := change.OfCommit(metered{ctx, j.objects, j.budget}, job.parents, job.commit.Tree)
 	if err == nil {
 		job.change = &digest
 	}

@@ -42,6 +42,7 @@ type Update struct {
 type Gate struct {
 	Policy   *policy.Policy
 	Source   Source
+	Records  Records     // what stands beside commits; nil when nothing does, and nothing may
 	Now      time.Time   // the server's time of receipt
 	Baseline []change.ID // what these reach is never judged; they exist in Source
 	Workers  int         // commits judged at once; 0 is one a processor
@@ -121,7 +122,7 @@ func (g *Gate) Check(ctx context.Context, rg Range, keep Keep) (Verdict, error) 
 	rule := g.Policy.Rule(rg.Ref)
 	r := RefVerdict{Ref: rg.Ref, Mode: string(rule.Mode), Verdict: Accepted}
 	if len(rg.Include) > 0 {
-		r.Old, r.New = hex("", rg.Include[0]), rg.Include[0].String()
+		r.Old, r.New = printed("", rg.Include[0]), rg.Include[0].String()
 	}
 	commits, err := g.walk(ctx, &r, rule, []string{rg.Ref}, rg, keep, newBudget(g.Policy.Limits()))
 	if err != nil {
@@ -209,8 +210,8 @@ func worse(a, b Outcome) Outcome {
 	return Accepted
 }
 
-// hex is id as git prints it, zeros as long as other's id for none.
-func hex(id, other change.ID) string {
+// printed is id as git prints it, zeros as long as other's id for none.
+func printed(id, other change.ID) string {
 	if id == "" {
 		return strings.Repeat("00", max(len(other), 20))
 	}

@@ -28,7 +28,10 @@ type target struct {
 // target finds out what an update asks for, and what is wrong with the ref itself.
 func (p *pushed) target(ctx context.Context, u Update) (*target, error) {
 	g := p.gate
-	t := &target{verdict: RefVerdict{Ref: u.Ref, Old: hex(u.Old, u.New), New: hex(u.New, u.Old), Mode: string(policy.Enforce), Verdict: Accepted}}
+	t := &target{verdict: RefVerdict{Ref: u.Ref, Old: printed(u.Old, u.New), New: printed(u.New, u.Old), Mode: string(policy.Enforce), Verdict: Accepted}}
+	if isRecords(u.Ref) && g.Records != nil {
+		return t, p.records(ctx, t, u)
+	}
 	if f := forbidden(u.Ref, u.New); f != nil {
 		t.verdict.refuse(*f)
 		return t, nil

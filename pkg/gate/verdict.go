@@ -65,7 +65,8 @@ type CommitVerdict struct {
 	Binding  *Binding     `json:"binding"` // null when nothing binds
 	Signers  []SignerView `json:"signers"`
 	Records  []RecordView `json:"records"`
-	None     string       `json:"none,omitempty"` // the grade at which nothing was observed
+	None     string       `json:"none,omitempty"`   // the grade at which nothing was observed
+	Beside   bool         `json:"beside,omitempty"` // all of this stands in a record beside the commit
 	Findings []Finding    `json:"findings"`
 }
 
@@ -121,6 +122,7 @@ const (
 	MessageTooLarge    = "message-too-large"
 	PushTooLarge       = "push-too-large"
 	RefForbidden       = "ref-forbidden"
+	RecordsRewrite     = "records-rewrite"
 	PolicyInvalid      = "policy-invalid"
 	PolicyProtected    = "policy-protected"
 )
@@ -128,4 +130,4 @@ const (
 // ServerOnly lists the rules that need a server: who pushes, what was received
 // before, which refs exist. Whoever judges a range elsewhere says that these
 // were not judged.
-var ServerOnly = []string{PolicyInvalid, PolicyProtected, PushTooLarge, RefForbidden}
+var ServerOnly = []string{PolicyInvalid, PolicyProtected, PushTooLarge, RecordsRewrite, RefForbidden}

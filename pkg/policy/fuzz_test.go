@@ -105,7 +105,7 @@ func canonical(p *Policy) string {
 		b.WriteString("[baseline]\n")
 		list("commits", p.baseline)
 	}
-	fmt.Fprintf(&b, "[limits]\nmessage = \"%dB\"\ncommits = %d\nrefs = %d\nread = \"%dB\"\n", p.limits.Message, p.limits.Commits, p.limits.Refs, p.limits.Read)
+	fmt.Fprintf(&b, "[limits]\nmessage = \"%dB\"\ncommits = %d\nrefs = %d\nread = \"%dB\"\nrecords = \"%dB\"\n", p.limits.Message, p.limits.Commits, p.limits.Refs, p.limits.Read, p.limits.Records)
 	if len(p.override) > 0 {
 		b.WriteString("[override]\n")
 		list("principals", p.override)

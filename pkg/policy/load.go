@@ -25,7 +25,7 @@ var schema = map[string][]string{
 	"signer":      {"principal", "class", "key", "tools", "models", "valid_after", "valid_before", "compromised_since"},
 	"signers":     {"allowed_signers"},
 	"baseline":    {"commits"},
-	"limits":      {"message", "commits", "refs", "read"},
+	"limits":      {"message", "commits", "refs", "read", "records"},
 	"override":    {"principals"},
 }
 
@@ -228,11 +228,12 @@ func (p *Policy) readMCP(top *table) {
 }
 
 func (p *Policy) readLimits(top *table) {
-	p.limits = Limits{Message: 1 << 20, Commits: 200_000, Refs: 10_000, Read: 4 << 30}
+	p.limits = Limits{Message: 1 << 20, Commits: 200_000, Refs: 10_000, Read: 4 << 30, Records: 64 << 20}
 	if t := top.sub("limits"); t != nil {
 		p.limits = Limits{
 			Message: t.size("message", p.limits.Message), Commits: t.count("commits", p.limits.Commits),
 			Refs: t.count("refs", p.limits.Refs), Read: t.size("read", p.limits.Read),
+			Records: t.size("records", p.limits.Records),
 		}
 	}
 }

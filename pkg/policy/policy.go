@@ -21,6 +21,7 @@ type Limits struct {
 	Commits int   // commits judged for one push
 	Refs    int   // refs in one push
 	Read    int64 // bytes of file content read for change digests, for one push
+	Records int64 // bytes of the records beside commits, for one key
 }
 
 // A Policy is a loaded policy. It does not change and may be shared.

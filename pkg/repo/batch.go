@@ -191,6 +191,27 @@ func TreeOf(objs change.Objects, commit change.ID) (change.ID, error) {
 	return tree, nil
 }
 
+// ReadCommit reads a commit, whatever its size.
+func ReadCommit(objs change.Objects, id change.ID) (change.Commit, error) {
+	o, err := objs.Open(id)
+	if err != nil {
+		return change.Commit{}, fmt.Errorf("read commit %.7s: %w", id, err)
+	}
+	defer o.Close()
+	data, err := io.ReadAll(o)
+	if err == nil && o.Type != "commit" {
+		err = fmt.Errorf("it is a %s", o.Type)
+	}
+	var c change.Commit
+	if err == nil {
+		c, err = change.ParseCommit(data)
+	}
+	if err != nil {
+		return c, fmt.Errorf("read commit %.7s: %w", id, err)
+	}
+	return c, nil
+}
+
 // Peel follows annotated tags from id. It returns the commit at their end, or the
 // type of what stands there instead.
 func Peel(objs change.Objects, id change.ID) (commit change.ID, objectType string, err error) {

@@ -2,6 +2,7 @@ package repo
 
 import (
 	"context"
+	"io"
 	"sync"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
@@ -81,6 +82,25 @@ func (r *Reader) TreeOf(ctx context.Context, commit change.ID) (tree change.ID, 
 		return err
 	})
 	return tree, err
+}
+
+// Read returns an object's type and size, and its content unless that is larger
+// than limit bytes.
+func (r *Reader) Read(ctx context.Context, id change.ID, limit int64) (objectType string, size int64, data []byte, err error) {
+	err = r.ask(ctx, func(b *Batch) error {
+		o, err := b.Open(id)
+		if err != nil {
+			return err
+		}
+		defer o.Close()
+		if objectType, size = o.Type, o.Size; size > limit {
+			return nil
+		}
+		data = make([]byte, size)
+		_, err = io.ReadFull(o, data)
+		return err
+	})
+	return objectType, size, data, err
 }
 
 // Missing returns those of ids whose objects are not there.

@@ -35,6 +35,12 @@ func (s *Settings) Get(key string) (value string, set bool) {
 	return "", false
 }
 
+// Value is the value of a key as Get returns it, "" when it is not set.
+func (s *Settings) Value(key string) string {
+	v, _ := s.Get(key)
+	return v
+}
+
 // All returns the values of a key, in the order in which git reads them.
 func (s *Settings) All(key string) []string {
 	key = canonicalKey(key)

@@ -29,11 +29,13 @@ type Prepared struct {
 	Unsigned     bool           // there will be none: signing failed, and that was said
 	Add, Remove  []trailer.Line // public trailers to be there, and not to be there
 	Declared     []string       // ids of the declarations among Values
+	Parts        []string       // what the commits that this one is made of carry, in the form of attestation.Detached
 
 	Buffer   trailer.Buffer // how git will clean the message
 	Template string         // the cleaned template that the message began as, "" when there was none
 	Lift     bool           // a squash: reserved lines may stand in the body
 	Certain  bool           // the parents are known, not guessed
+	Lost     bool           // nothing could be worked out or written; post-commit looks at what became of it
 }
 
 // String is the text of the file. ParsePrepared reads it back.
@@ -60,6 +62,9 @@ func (p Prepared) String() string {
 	for _, id := range p.Declared {
 		put("declared", id)
 	}
+	for _, part := range p.Parts {
+		put("part", strconv.Quote(part))
+	}
 	put("comment", strconv.Quote(p.Buffer.Comment))
 	if p.Template != "" {
 		put("template", strconv.Quote(p.Template))
@@ -81,7 +86,7 @@ type flag struct {
 func (p *Prepared) flags() []flag {
 	return []flag{
 		{"strip", &p.Buffer.Strip}, {"cut", &p.Buffer.Cut}, {"verbatim", &p.Buffer.Verbatim},
-		{"lift", &p.Lift}, {"certain", &p.Certain}, {"unsigned", &p.Unsigned},
+		{"lift", &p.Lift}, {"certain", &p.Certain}, {"unsigned", &p.Unsigned}, {"lost", &p.Lost},
 	}
 }
 
@@ -125,6 +130,8 @@ func (p *Prepared) set(key, value string) (err error) {
 		p.Remove, err = appendLine(p.Remove, value)
 	case "declared":
 		p.Declared = append(p.Declared, value)
+	case "part":
+		err = p.setPart(value)
 	case "comment":
 		p.Buffer.Comment, err = strconv.Unquote(value)
 	case "template":
@@ -134,6 +141,12 @@ func (p *Prepared) set(key, value string) (err error) {
 	default:
 		err = errors.New("unknown key")
 	}
+	return err
+}
+
+func (p *Prepared) setPart(value string) error {
+	part, err := strconv.Unquote(value)
+	p.Parts = append(p.Parts, part)
 	return err
 }
 

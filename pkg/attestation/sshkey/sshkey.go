@@ -30,9 +30,6 @@ type Env struct {
 	Dir     string   // where relative paths start; "" is the current directory
 }
 
-// Agent is the spec of the first usable key that an ssh-agent holds.
-const Agent = "ssh-agent"
-
 // Open finds the key that spec names:
 //
 //   - a path to a private key file; "~/" is the home directory. A key behind a
@@ -42,7 +39,7 @@ const Agent = "ssh-agent"
 //     in the file beside it without ".pub";
 //   - "key::ssh-ed25519 AAAA…", or the same without "key::", as git's
 //     user.signingKey has it: a key in the ssh-agent;
-//   - "ssh-agent": the first key in the agent that gatekeeper takes.
+//   - attestation.AgentSpec: the first key in the agent that gatekeeper takes.
 func Open(ctx context.Context, spec string, env Env) (attestation.Signer, error) {
 	if env.Environ == nil {
 		env.Environ = os.Environ()
@@ -51,7 +48,7 @@ func Open(ctx context.Context, spec string, env Env) (attestation.Signer, error)
 	switch {
 	case spec == "":
 		return nil, errors.New("no signing key is named")
-	case spec == Agent:
+	case spec == attestation.AgentSpec:
 		return openFirst(ctx, env)
 	case named || isLiteral(spec):
 		return openLiteral(ctx, literal, env)

@@ -87,12 +87,8 @@ func (w *Writer) values(added int) []string {
 }
 
 func digest(d gittest.Draft, parents []change.ID, tree change.ID) (sum provenance.Digest, added int, err error) {
-	var old change.ID
-	if len(parents) > 0 {
-		old = parents[0]
-	}
-	sum, stats, err := change.Compute(objects{d}, old, tree)
-	return change.OfMerge(len(parents), sum), stats.Added, err
+	sum, stats, err := change.OfCommit(objects{d}, parents, tree)
+	return sum, stats.Added, err
 }
 
 func parse(ids []string) (parsed []change.ID, err error) {

@@ -1,0 +1,193 @@
+package prepush
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
+	"github.com/gatekeeper-git/gatekeeper/pkg/record"
+	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
+)
+
+// shipTimeout bounds a push or fetch of records, which are small.
+const shipTimeout = time.Minute
+
+// shipTries bounds how often records are sent anew because somebody else sent some
+// with the same key meanwhile.
+const shipTries = 5
+
+// ship sends the records that the remote may lack, ahead of the branch, so that they
+// are there when it judges the commits. It returns the refs that it could not send.
+func (p push) ship(ctx context.Context) (unsent []string, why error) {
+	heads, err := record.Heads(ctx, p.repo)
+	if err != nil || len(heads) == 0 {
+		return nil, err
+	}
+	known := p.shipped()
+	for _, ref := range slices.Sorted(maps.Keys(heads)) {
+		if known[ref] == heads[ref] {
+			continue
+		}
+		if err := p.shipOne(ctx, ref); err != nil {
+			unsent, why = append(unsent, ref), err
+			continue
+		}
+		if now, err := p.repo.Ref(ctx, ref); err == nil {
+			known[ref] = now
+			p.rememberShipped(known)
+		}
+	}
+	return unsent, why
+}
+
+// shipOne sends one ref. Where the remote has what we have not, that is fetched, and
+// ours put on top.
+func (p push) shipOne(ctx context.Context, ref string) error {
+	ctx, cancel := context.WithTimeout(ctx, shipTimeout)
+	defer cancel()
+	var err error
+	for range shipTries {
+		if err = p.git(ctx, "push", "--quiet", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",
+			"--end-of-options", p.remote.url, ref+":"+ref); err == nil {
+			return nil
+		}
+		if moved := p.fetchInto(ctx, ref); moved != nil {
+			return err // it is not that the remote has more
+		}
+	}
+	return err
+}
+
+// fetchInto joins ours with the remote's copy of a ref. It is an error when that
+// brings nothing.
+func (p push) fetchInto(ctx context.Context, ref string) error {
+	ours, err := p.repo.Ref(ctx, ref)
+	if err != nil {
+		return err
+	}
+	fetched := "refs/gatekeeper/fetched/" + ours.String()
+	if err := p.git(ctx, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+		"--end-of-options", p.remote.url, "+"+ref+":"+fetched); err != nil {
+		return err
+	}
+	theirs, err := p.repo.Ref(ctx, fetched)
+	if err != nil {
+		return err
+	}
+	if err := record.Join(ctx, p.repo, ref, theirs, p.hook.Now()); err != nil {
+		return err
+	}
+	if err := p.repo.UpdateRef(ctx, fetched, "", theirs, "gatekeeper"); err != nil {
+		return err
+	}
+	if now, err := p.repo.Ref(ctx, ref); err != nil || now == ours {
+		return errors.Join(errors.New("nothing new"), err)
+	}
+	return nil
+}
+
+// fetchRecords fetches what others keep beside their commits. Ours, where they have
+// gone on by themselves, are left to ship.
+func (p push) fetchRecords(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, shipTimeout)
+	defer cancel()
+	_ = p.git(ctx, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+		"--end-of-options", p.remote.url, record.Prefix+"*:"+record.Prefix+"*")
+}
+
+// git runs git as the person would, and tells in its error what git said last.
+func (p push) git(ctx context.Context, args ...string) error {
+	cmd := p.repo.Porcelain(ctx, args...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+		return fmt.Errorf("git %s: %s", args[0], gate.Plain(lines[len(lines)-1]))
+	}
+	return err
+}
+
+// dryRun reports whether the push only pretends, where that can be seen: then
+// nothing may be sent.
+func dryRun() bool {
+	for _, above := range agent.Ancestors() {
+		if !above.IsGit() {
+			continue
+		}
+		args := above.Arguments()
+		if at := slices.Index(args, "--"); at >= 0 {
+			args = args[:at]
+		}
+		return slices.ContainsFunc(args, pretends)
+	}
+	return false
+}
+
+// pretends reports whether an argument of git push is --dry-run, cut short as git
+// allows, or -n among other letters; -o has its value attached or behind it.
+func pretends(arg string) bool {
+	letters, ok := strings.CutPrefix(arg, "-")
+	if !ok || strings.HasPrefix(letters, "-") {
+		return len(arg) >= len("--dr") && strings.HasPrefix("--dry-run", arg)
+	}
+	letters, _, _ = strings.Cut(letters, "o")
+	return strings.Contains(letters, "n")
+}
+
+// The file of what was sent where saves most pushes a round trip. Each line holds
+// the digest of a URL, a ref and what it held.
+func (p push) shippedFile() string { return filepath.Join(p.repo.CommonDir, "gatekeeper", "shipped") }
+
+func (p push) urlDigest() string {
+	sum := sha256.Sum256([]byte(p.remote.url))
+	return hex.EncodeToString(sum[:8])
+}
+
+// shipped is what this remote was last known to have, by ref.
+func (p push) shipped() map[string]change.ID {
+	known := map[string]change.ID{}
+	data, _ := os.ReadFile(p.shippedFile())
+	for line := range strings.Lines(string(data)) {
+		words := strings.Fields(line)
+		if len(words) != 3 || words[0] != p.urlDigest() {
+			continue
+		}
+		if id, err := change.ParseID(words[2]); err == nil {
+			known[words[1]] = id
+		}
+	}
+	return known
+}
+
+// rememberShipped keeps what this remote has; that of others stays. A failure costs
+// the next push a round trip.
+func (p push) rememberShipped(known map[string]change.ID) {
+	var b strings.Builder
+	data, _ := os.ReadFile(p.shippedFile())
+	for line := range strings.Lines(string(data)) {
+		if !strings.HasPrefix(line, p.urlDigest()+" ") {
+			b.WriteString(line)
+		}
+	}
+	for ref, id := range known {
+		fmt.Fprintf(&b, "%s %s %s\n", p.urlDigest(), ref, id)
+	}
+	if os.MkdirAll(filepath.Dir(p.shippedFile()), 0o755) == nil {
+		_ = repo.WriteFileAtomic(p.shippedFile(), []byte(b.String()))
+	}
+}

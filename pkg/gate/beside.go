@@ -1,0 +1,135 @@
+package gate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"slices"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
+)
+
+// Records is what stands beside commits: attestations that are kept apart from
+// them, in refs below RecordsPrefix.
+type Records interface {
+	// Any reports whether there is any record at all. While there is none, nobody
+	// needs to know what a commit changed to look for one.
+	Any() bool
+	// Attestations returns the detached attestations about a change, in a fixed
+	// order. They are read, not believed.
+	Attestations(ctx context.Context, about provenance.Digest) ([]attestation.Detached, error)
+	// Added yields each file that the commits from old to new add. An error that
+	// wraps change.ErrNotGrown says that they do more than that.
+	Added(ctx context.Context, old, new change.ID, limit int64) iter.Seq2[change.RawFile, error]
+	// Sizes adds up the files below a commit, and stops at more than most bytes.
+	Sizes(ctx context.Context, commit change.ID, most int64) (files int, size int64, err error)
+}
+
+// An opinion is what a commit comes to under one set of attestations.
+type opinion struct {
+	said     said
+	claims   []claim
+	evidence Evidence
+	findings []Finding
+}
+
+// beside judges a commit, none of whose own attestations stands and none of which
+// is forged, by those that stand beside it. It returns nil when none of them stands, and what kept it from
+// looking as a finding.
+//
+// The most favourable counts: whoever may attest could as well have written the
+// same into the commit itself. But nothing that the commit itself says of a tool or
+// model can be talked away.
+func (j *judge) beside(ctx context.Context, job *job, s said) (*opinion, *Finding, error) {
+	records := j.gate.Records
+	if records == nil || !records.Any() {
+		return nil, nil, nil
+	}
+	about, err := j.digest(ctx, job)
+	if err != nil {
+		f, err := undigested(err)
+		return nil, f, err
+	}
+	list, err := records.Attestations(ctx, about)
+	if err != nil {
+		return nil, nil, err
+	}
+	var best *opinion
+	for _, d := range list {
+		o, err := j.opinion(ctx, job, s, d)
+		if err != nil {
+			return nil, nil, err
+		}
+		if o != nil && (best == nil || o.compare(best) < 0) {
+			best = o
+		}
+	}
+	return best, nil, nil
+}
+
+// opinion judges the commit by one detached attestation; nil when that does not stand.
+func (j *judge) opinion(ctx context.Context, job *job, own said, d attestation.Detached) (*opinion, error) {
+	p, err := provenance.Parse(d.Provenance)
+	if err != nil || !covers(p, own.provenance) {
+		return nil, nil
+	}
+	s := said{values: d.Provenance, provenance: p, attestations: []attestation.Attestation{d.Attestation}}
+	c, err := j.examineOne(ctx, job, s, d.Attestation)
+	if err != nil || !c.stands() {
+		return nil, err
+	}
+	o := &opinion{said: s, claims: []claim{c}}
+	o.evidence, _, _ = weigh(s, o.claims)
+	o.findings = j.findings(s, o.claims, o.evidence)
+	return o, nil
+}
+
+// view puts what stands beside a commit into its verdict.
+func (o *opinion) view(v CommitVerdict) CommitVerdict {
+	v.Evidence, v.Binding, v.Signers = weigh(o.said, o.claims)
+	v.Records, v.None = viewRecords(o.said.provenance.Records), string(o.said.provenance.None)
+	v.Beside = true
+	return v
+}
+
+// compare puts the more favourable first, then the stronger binding, then the later.
+func (o *opinion) compare(other *opinion) int {
+	a, b := o.claims[0], other.claims[0]
+	return cmp.Or(
+		cmp.Compare(min(len(o.findings), 1), min(len(other.findings), 1)),
+		-cmp.Compare(a.binding, b.binding), // "exact" comes after "change"
+		b.attestation.Time.Compare(a.attestation.Time),
+	)
+}
+
+// covers reports whether p accounts for each tool and model that the commit itself
+// names, signed or not. A part that the commit does not know may be anything.
+func covers(p, own provenance.Provenance) bool {
+	same := func(said, known string) bool { return said == "" || said == known }
+	for _, r := range own.Records {
+		if !slices.ContainsFunc(p.Records, func(q provenance.Record) bool {
+			return same(r.Tool.Name, q.Tool.Name) && same(r.Model.Provider, q.Model.Provider) && same(r.Model.Name, q.Model.Name)
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// undigested says why a change could not be named, where the commit is to blame.
+func undigested(err error) (*Finding, error) {
+	var broken *change.MalformedError
+	switch {
+	case errors.Is(err, errBudget):
+		return &Finding{PushTooLarge, "checking it would read more than limits.read allows",
+			"push in smaller steps, or ask an admin to raise limits.read"}, nil
+	case errors.As(err, &broken):
+		return &Finding{CommitMalformed, Plain(err.Error()), "make the commit again with git itself"}, nil
+	case errors.Is(err, change.ErrTooLarge):
+		return &Finding{PushTooLarge, Plain(err.Error()), "split the commit, or sign it exactly as it is: " + restamp}, nil
+	}
+	return nil, err
+}

@@ -1,0 +1,203 @@
+package record
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
+	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
+)
+
+// Bounds of what is read, so that a repository full of records costs a push no
+// more than so much. Beyond them records are not found, which refuses rather than
+// accepts.
+const (
+	maxTree    = 32 << 20 // bytes of the tree of one folder
+	maxIndexed = 1 << 20  // changes, over all refs
+	maxKeys    = 64       // keys that attest one change, in one ref
+	maxOfKey   = 16       // attestations of one change by one key
+)
+
+// A Union is all that several refs of records hold, and a door to what somebody
+// would add to them. Several goroutines may ask it at once.
+type Union struct {
+	*repo.Reader
+	heads []change.ID
+
+	mu    sync.Mutex
+	index *index // nil until somebody asks
+}
+
+// Read returns the records at heads, which are commits of refs of records. It asks
+// reader, which must stay open.
+func Read(reader *repo.Reader, heads []change.ID) *Union {
+	return &Union{Reader: reader, heads: heads}
+}
+
+// Any reports whether there is any ref of records.
+func (u *Union) Any() bool { return len(u.heads) > 0 }
+
+// Attestations returns the detached attestations about a change, in a fixed order,
+// whoever made them. A file that does not stand under its own name is passed over.
+func (u *Union) Attestations(ctx context.Context, about provenance.Digest) ([]attestation.Detached, error) {
+	folders, err := u.folders(ctx, about)
+	if err != nil {
+		return nil, fmt.Errorf("read the records: %w", err)
+	}
+	var found []attestation.Detached
+	for _, folder := range folders {
+		list, err := u.attestations(ctx, folder)
+		if err != nil {
+			return nil, fmt.Errorf("read the records: %w", err)
+		}
+		found = append(found, list...)
+	}
+	found = slices.DeleteFunc(found, func(d attestation.Detached) bool { return d.Attestation.Change != about })
+	slices.SortFunc(found, func(a, b attestation.Detached) int { return strings.Compare(a.Path(), b.Path()) })
+	return slices.CompactFunc(found, func(a, b attestation.Detached) bool { return a.Path() == b.Path() }), nil
+}
+
+// folders finds the folders about a change, by an index that is read once.
+func (u *Union) folders(ctx context.Context, about provenance.Digest) (_ []change.ID, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.index == nil {
+		if u.index, err = u.readIndex(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return u.index.find(about), nil
+}
+
+// attestations reads att/CHANGE: a folder a key, a file an attestation.
+func (u *Union) attestations(ctx context.Context, folder change.ID) ([]attestation.Detached, error) {
+	keys, err := u.readable(ctx, folder)
+	if err != nil {
+		return nil, err
+	}
+	var found []attestation.Detached
+	for _, key := range keys[:min(len(keys), maxKeys)] {
+		if !key.IsTree() {
+			continue
+		}
+		files, err := u.readable(ctx, key.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range files[:min(len(files), maxOfKey)] {
+			_, _, data, err := u.Reader.Read(ctx, file.ID, attestation.MaxDetached)
+			if err != nil {
+				return nil, err
+			}
+			d, err := attestation.ParseDetached(data)
+			if err == nil && d.Path() == attestation.ChangeFolder(d.Attestation)+"/"+key.Name+"/"+file.Name {
+				found = append(found, d)
+			}
+		}
+	}
+	return found, nil
+}
+
+// readIndex notes where each change's folder is, in every ref.
+func (u *Union) readIndex(ctx context.Context) (*index, error) {
+	x := &index{idSize: u.IDSize}
+	for _, head := range u.heads {
+		if err := u.indexHead(ctx, x, head); err != nil {
+			return nil, err
+		}
+	}
+	sort.Sort(x)
+	return x, nil
+}
+
+// indexHead passes over what gatekeeper does not write: a server may have taken
+// anything before it had a gate.
+func (u *Union) indexHead(ctx context.Context, x *index, head change.ID) error {
+	commit, _, err := u.Peel(ctx, head)
+	if err != nil || commit == "" {
+		return err
+	}
+	root, err := u.TreeOf(ctx, commit)
+	if err != nil {
+		return err
+	}
+	folders, err := u.readable(ctx, root)
+	if err != nil {
+		return err
+	}
+	for _, e := range folders {
+		if e.Name != "att" || !e.IsTree() {
+			continue
+		}
+		changes, err := u.readable(ctx, e.ID)
+		if err != nil {
+			return err
+		}
+		for _, c := range changes {
+			x.add(c)
+		}
+	}
+	return nil
+}
+
+// readable reads a tree that may be anything; what is none is empty.
+func (u *Union) readable(ctx context.Context, id change.ID) ([]change.Entry, error) {
+	objectType, size, raw, err := u.Reader.Read(ctx, id, maxTree)
+	if err != nil || objectType != "tree" || size > maxTree {
+		return nil, err
+	}
+	entries, err := change.ParseTree(raw, len(id))
+	if err != nil {
+		return nil, nil
+	}
+	return entries, nil
+}
+
+// An index is a sorted list of rows of one size: the first bytes of a change
+// digest, and the id of its folder. It is one piece of memory, some 28 bytes a row.
+type index struct {
+	idSize int
+	rows   []byte
+}
+
+const digestPart = 8
+
+func (x *index) size() int        { return digestPart + x.idSize }
+func (x *index) Len() int         { return len(x.rows) / x.size() }
+func (x *index) row(i int) []byte { return x.rows[i*x.size() : (i+1)*x.size()] }
+
+func (x *index) Less(i, j int) bool { return bytes.Compare(x.row(i), x.row(j)) < 0 }
+
+func (x *index) Swap(i, j int) {
+	var spare [digestPart + 32]byte
+	n := copy(spare[:], x.row(i))
+	copy(x.row(i), x.row(j))
+	copy(x.row(j), spare[:n])
+}
+
+func (x *index) add(folder change.Entry) {
+	digest, err := hex.DecodeString(folder.Name)
+	if err != nil || len(digest) != len(provenance.Digest{}) || !folder.IsTree() || len(folder.ID) != x.idSize || x.Len() == maxIndexed {
+		return
+	}
+	x.rows = append(append(x.rows, digest[:digestPart]...), folder.ID...)
+}
+
+// find returns the folders of a change, and seldom one of another that begins alike.
+func (x *index) find(about provenance.Digest) (folders []change.ID) {
+	at := sort.Search(x.Len(), func(i int) bool { return bytes.Compare(x.row(i)[:digestPart], about[:digestPart]) >= 0 })
+	for ; at < x.Len() && bytes.Equal(x.row(at)[:digestPart], about[:digestPart]); at++ {
+		if id := change.ID(x.row(at)[digestPart:]); !slices.Contains(folders, id) {
+			folders = append(folders, id)
+		}
+	}
+	return folders
+}

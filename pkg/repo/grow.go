@@ -1,0 +1,230 @@
+package repo
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+)
+
+// maxGrowth bounds the commits of one look at what was added, and maxGrowthCommit
+// each commit object, in bytes: nothing of ours comes near either.
+const (
+	maxGrowth       = 10_000
+	maxGrowthCommit = 64 << 10
+)
+
+// Added yields each file that the commits from old, which may be zero, to new add.
+// The content of a file above limit bytes is passed over and marked TooLarge. An
+// error is the last thing yielded; it wraps change.ErrNotGrown when the history is
+// no line that begins at old and only ever adds files.
+func (r *Repo) Added(ctx context.Context, old, new change.ID, limit int64) iter.Seq2[change.RawFile, error] {
+	return func(yield func(change.RawFile, error) bool) {
+		commits, err := r.line(ctx, old, new)
+		if err != nil || len(commits) == 0 {
+			if err != nil {
+				yield(change.RawFile{}, err)
+			}
+			return
+		}
+		if err := r.additions(ctx, commits, limit, func(f change.RawFile) bool { return yield(f, nil) }); err != nil {
+			yield(change.RawFile{}, err)
+		}
+	}
+}
+
+// line lists the commits from old, which is left out, to new, oldest first.
+func (r *Repo) line(ctx context.Context, old, new change.ID) ([]change.ID, error) {
+	var exclude []change.ID
+	if old != "" {
+		exclude = append(exclude, old)
+	}
+	var commits []change.ID
+	last := old
+	for raw, err := range r.Commits(ctx, []change.ID{new}, exclude, maxGrowthCommit) {
+		if err != nil {
+			return nil, err
+		}
+		if len(commits) == maxGrowth || raw.TooLarge {
+			return nil, fmt.Errorf("commit %s: %w: more than %d commits, or one of more than %d bytes",
+				raw.ID, change.ErrNotGrown, maxGrowth, maxGrowthCommit)
+		}
+		c, err := change.ParseCommit(raw.Data)
+		if err != nil {
+			return nil, fmt.Errorf("commit %s: %w: %w", raw.ID, change.ErrNotGrown, err)
+		}
+		if parents := c.Parents; last == "" && len(parents) > 0 || last != "" && !slices.Equal(parents, []change.ID{last}) {
+			return nil, fmt.Errorf("commit %s: %w: it is not a child of the one before", raw.ID, change.ErrNotGrown)
+		}
+		last = raw.ID
+		commits = append(commits, raw.ID)
+	}
+	if last != new {
+		return nil, fmt.Errorf("%w: %s is not ahead of %s", change.ErrNotGrown, new, old)
+	}
+	return commits, nil
+}
+
+// additions tells take what each commit adds to its parent, until it returns false.
+func (r *Repo) additions(ctx context.Context, commits []change.ID, limit int64, take func(change.RawFile) bool) error {
+	objects, err := r.Batch(ctx)
+	if err != nil {
+		return err
+	}
+	defer objects.Close()
+	var in bytes.Buffer
+	for _, id := range commits {
+		in.WriteString(id.String() + "\n")
+	}
+	p, err := start(ctx, r.Command(ctx, "diff-tree", "--stdin", "--root", "-r", "--raw", "-z", "--no-renames",
+		"--no-abbrev", "--no-commit-id"), &in)
+	if err != nil {
+		return fmt.Errorf("list what was added: %w", err)
+	}
+	defer p.stop()
+	for out := bufio.NewReaderSize(p.out, 64<<10); ; {
+		f, err := readAddition(out)
+		if errors.Is(err, io.EOF) {
+			return p.wait()
+		}
+		if err == nil {
+			err = fill(objects, &f, limit)
+		}
+		if err != nil {
+			return fmt.Errorf("list what was added: %w", err)
+		}
+		if !take(f) {
+			return nil
+		}
+	}
+}
+
+// readAddition reads one entry of git's raw format (git-diff(1)):
+//
+//	:OLDMODE NEWMODE OLDID NEWID STATUS NUL PATH NUL
+func readAddition(out *bufio.Reader) (f change.RawFile, err error) {
+	head, err := out.ReadString(0)
+	if err != nil {
+		if errors.Is(err, io.EOF) && head != "" {
+			err = io.ErrUnexpectedEOF
+		}
+		return f, err
+	}
+	path, err := out.ReadString(0)
+	if err != nil {
+		return f, io.ErrUnexpectedEOF
+	}
+	f.Path = strings.TrimSuffix(path, "\x00")
+	fields := strings.Split(strings.TrimSuffix(strings.TrimPrefix(head, ":"), "\x00"), " ")
+	if len(fields) != 5 {
+		return f, fmt.Errorf("git answered %q", cut(head))
+	}
+	if fields[4] != "A" {
+		return f, fmt.Errorf("%q: %w", f.Path, change.ErrNotGrown)
+	}
+	mode, err := strconv.ParseUint(fields[1], 8, 32)
+	if err != nil {
+		return f, fmt.Errorf("git answered %q", cut(head))
+	}
+	f.Mode = uint32(mode)
+	f.ID, err = change.ParseID(fields[3])
+	return f, err
+}
+
+// fill reads the content of a file. What is no blob has none.
+func fill(objects change.Objects, f *change.RawFile, limit int64) error {
+	if f.Mode&0o170000 != 0o100000 {
+		return nil
+	}
+	o, err := objects.Open(f.ID)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	if f.Size = o.Size; f.Size > limit {
+		f.TooLarge = true
+		return nil
+	}
+	f.Data, err = io.ReadAll(o)
+	return err
+}
+
+// Sizes adds up the files below a commit: how many, and their bytes. It stops
+// counting once there are more than most bytes.
+func (r *Repo) Sizes(ctx context.Context, commit change.ID, most int64) (files int, size int64, err error) {
+	p, err := start(ctx, r.Command(ctx, "ls-tree", "-r", "-l", "-z", "--full-tree", commit.String()), nil)
+	if err != nil {
+		return 0, 0, fmt.Errorf("list files: %w", err)
+	}
+	defer p.stop()
+	for out := bufio.NewReaderSize(p.out, 64<<10); size <= most; files++ {
+		entry, err := out.ReadString(0)
+		if errors.Is(err, io.EOF) && entry == "" {
+			return files, size, p.wait()
+		}
+		if err != nil {
+			return files, size, fmt.Errorf("list files: %w", io.ErrUnexpectedEOF)
+		}
+		about, _, _ := strings.Cut(entry, "\t")
+		words := strings.Fields(about)
+		if n, err := strconv.ParseInt(words[len(words)-1], 10, 64); err == nil { // "-" for a gitlink
+			size += n
+		}
+	}
+	return files, size, nil
+}
+
+// Files lists the blobs below a commit, by path.
+func (r *Repo) Files(ctx context.Context, commit change.ID) (map[string]change.ID, error) {
+	out, err := run(r.Command(ctx, "ls-tree", "-r", "-z", "--full-tree", commit.String()), nil)
+	if err != nil {
+		return nil, fmt.Errorf("list files: %w", err)
+	}
+	files := map[string]change.ID{}
+	for _, entry := range strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		about, path, _ := strings.Cut(entry, "\t")
+		words := strings.Fields(about)
+		if len(words) != 3 || words[1] != "blob" {
+			continue
+		}
+		if files[path], err = change.ParseID(words[2]); err != nil {
+			return nil, fmt.Errorf("list files: %w", err)
+		}
+	}
+	return files, nil
+}
+
+// Grow makes a commit that adds files to what ref holds, and moves ref to it. It
+// fails and changes nothing when ref does not hold old, which is zero where there
+// is no ref yet.
+func (r *Repo) Grow(ctx context.Context, ref string, old change.ID, files map[string][]byte, message string, when time.Time) error {
+	if !plainRef(ref) {
+		return fmt.Errorf("add to a ref: bad name %q", ref)
+	}
+	if held, err := r.Ref(ctx, ref); err != nil && !errors.Is(err, ErrNoRef) || held != old {
+		return errors.Join(fmt.Errorf("add to %s: it has moved", ref), err)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "feature done\ncommit %s\ncommitter gatekeeper <gatekeeper@localhost> %d +0000\ndata %d\n%s\n", ref, when.Unix(), len(message), message)
+	if old != "" {
+		fmt.Fprintf(&b, "from %s^0\n", old)
+	}
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(&b, "M 100644 inline %s\ndata %d\n%s\n", path, len(files[path]), files[path])
+	}
+	b.WriteString("done\n")
+	if _, err := r.output(ctx, &b, "fast-import", "--quiet"); err != nil {
+		return fmt.Errorf("add to %s: %w", ref, err)
+	}
+	return nil
+}
