@@ -13,6 +13,8 @@
 //	  inforce    which policy a repository is under. Decides nothing
 //	gate         the decision: commits, attestations, trust and policy make a
 //	             verdict. Opens no file, starts no process, sees no repository
+//	repair       gives commits the provenance that they lack. Claims no more than
+//	             is known
 //	agent        the coding agents: their marks in environment and ancestry.
 //	             Knows no commit
 //	session      what was declared and observed in this clone until a commit
@@ -24,7 +26,7 @@
 //	internal     help for tests, the stories, the benchmarks. Nothing that ships
 //	             imports it
 //
-// Imports run one way: cmd, then hooks and install, then gate, session and record,
+// Imports run one way: cmd, then hooks, install and repair, then gate, session and record,
 // then repo, agent, trailer, attestation, change, trust and policy, then
 // provenance. The test beside this file holds the house to that, to the owners of each
 // outside library, and to what the binaries that run on every commit may link.

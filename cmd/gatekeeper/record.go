@@ -8,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 	"github.com/gatekeeper-git/gatekeeper/pkg/session"
 )
@@ -33,9 +32,9 @@ func (p process) record(ctx context.Context, c *cli.Context) error {
 	if err := needs(c, "tool", "model"); err != nil {
 		return err
 	}
-	model := agent.CanonicalModel(c.String("model"))
-	if model.Name == "" {
-		return usage("--model %q names no model; want PROVIDER/MODEL, such as anthropic/claude-sonnet-4-5", c.String("model"))
+	model, err := namedModel(c)
+	if err != nil {
+		return err
 	}
 	r, err := p.open(ctx)
 	if err != nil {

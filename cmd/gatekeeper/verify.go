@@ -92,11 +92,19 @@ func newGate(ctx context.Context, reader *repo.Reader, pol *inforce.Policy) (*ga
 		return nil, err
 	}
 	if pol == nil {
-		lenient, err := policy.Parse("built in", []byte("schema = 1\n"), nil)
+		lenient, err := orFormOnly(pol)
 		return &gate.Gate{Policy: lenient, Source: reader, Records: records, FormOnly: true}, err
 	}
 	known, err := pol.Unjudged(ctx, reader)
 	return &gate.Gate{Policy: pol.Policy, Source: reader, Records: records, Baseline: known}, err
+}
+
+// orFormOnly is the policy or, without one, a policy that knows nobody.
+func orFormOnly(pol *inforce.Policy) (*policy.Policy, error) {
+	if pol != nil {
+		return pol.Policy, nil
+	}
+	return policy.Parse("built in", []byte("schema = 1\n"), nil)
 }
 
 // rangeOf resolves a range of revisions and the ref that it is judged for.

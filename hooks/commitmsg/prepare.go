@@ -234,8 +234,8 @@ func (h *hook) writeAnew(ctx context.Context, p *session.Prepared, parts []said,
 	for _, d := range declared {
 		p.Declared = append(p.Declared, d.ID)
 	}
-	p.Add = publicLines(all, h.publicStyle(ctx))
-	for _, l := range append(replacedBy(old), p.Add...) {
+	p.Add = trailer.Public(all, h.publicStyle(ctx))
+	for _, l := range append(trailer.PublicOf(old...), p.Add...) {
 		if !slices.Contains(p.Remove, l) {
 			p.Remove = append(p.Remove, l)
 		}
@@ -250,7 +250,7 @@ func (h *hook) keepPublic(ctx context.Context, p *session.Prepared) {
 	if err != nil {
 		return
 	}
-	p.Add = publicLines(kept, h.publicStyle(ctx))
+	p.Add = trailer.Public(kept, h.publicStyle(ctx))
 	p.Remove = slices.Clone(p.Add) // so that none stands twice
 }
 

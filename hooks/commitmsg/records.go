@@ -162,39 +162,15 @@ func (h *hook) settle(ctx context.Context) (used []string) {
 	return p.Declared
 }
 
-// publicLines are the Assisted-by trailers of records.
-func publicLines(p provenance.Provenance, style string) []trailer.Line {
-	var lines []trailer.Line
-	for _, r := range p.Records {
-		v := r.AssistedBy(style)
-		l := trailer.Line{Key: trailer.KeyAssistedBy, Value: v}
-		if v != "" && !slices.Contains(lines, l) {
-			lines = append(lines, l)
-		}
-	}
-	return lines
-}
-
-// replacedBy are the public lines, of any style, that go when records are
-// written anew.
-func replacedBy(old []provenance.Provenance) []trailer.Line {
-	var lines []trailer.Line
-	for _, p := range old {
-		lines = append(lines, publicLines(p, "assisted-by")...)
-		lines = append(lines, publicLines(p, "kernel")...)
-	}
-	return lines
-}
-
 // publicStyle is gatekeeper.publicTrailer.
 func (h *hook) publicStyle(ctx context.Context) string {
-	switch style := h.setting(ctx, "gatekeeper.publicTrailer"); style {
-	case "":
-		return "assisted-by"
-	case "assisted-by", "kernel", "none":
+	style := h.setting(ctx, trailer.StyleSetting)
+	switch {
+	case style == "":
+		return trailer.Styles[0]
+	case slices.Contains(trailer.Styles, style):
 		return style
-	default:
-		h.say("gatekeeper.publicTrailer is %q, not assisted-by, kernel or none", style)
-		return "none"
 	}
+	h.say("%s is %q, not assisted-by, kernel or none", trailer.StyleSetting, style)
+	return "none"
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
@@ -41,12 +40,11 @@ func (j *judge) commit(ctx context.Context, job *job) (CommitVerdict, error) {
 	if job.fault != nil {
 		return j.settle(v, *job.fault), nil
 	}
-	v.Subject = subject(job.commit.Message)
+	v.Subject = Subject(job.commit.Message)
 	said, fault := read(job.commit)
 	if fault != nil {
 		return j.settle(v, *fault), nil
 	}
-	said.dashes = bytes.Contains(job.commit.Message, []byte("\n---\n"))
 	v.Records, v.None = viewRecords(said.provenance.Records), string(said.provenance.None)
 	claims, err := j.examine(ctx, job, said)
 	if err != nil {
@@ -92,7 +90,6 @@ func (j *judge) settle(v CommitVerdict, findings ...Finding) CommitVerdict {
 // said is what a commit's message says, in exact form and nothing yet believed.
 type said struct {
 	values       []string // of AI-Provenance, as written
-	dashes       bool     // a line of the message is ---, which keeps the hooks from stamping
 	provenance   provenance.Provenance
 	attestations []attestation.Attestation
 }
@@ -113,7 +110,7 @@ func read(c change.Commit) (said, *Finding) {
 	if len(block.Provenance)+len(block.Attestation) == 0 {
 		return s, nil
 	}
-	if !utf8Encoding(c.Encoding) {
+	if !trailer.UTF8(c.Encoding) {
 		return said{}, &Finding{CommitMalformed, "provenance in a message encoded as " + Plain(c.Encoding),
 			"commit with i18n.commitEncoding=UTF-8"}
 	}
@@ -138,11 +135,7 @@ func read(c change.Commit) (said, *Finding) {
 	return s, nil
 }
 
-func utf8Encoding(name string) bool {
-	return name == "" || strings.EqualFold(name, "UTF-8") || strings.EqualFold(name, "UTF8")
-}
-
-const restamp = "let the hooks stamp it again: git commit --amend --no-edit"
+const restamp = "stamp it again: gatekeeper repair"
 
 func trailerFault(err error) *Finding {
 	var ambiguous *trailer.AmbiguousError
@@ -380,8 +373,8 @@ func weigh(s said, claims []claim) (Evidence, *Binding, []SignerView) {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// subject is the first line of a message, fit to be shown.
-func subject(message []byte) string {
+// Subject is the first line of a message, fit to be shown.
+func Subject(message []byte) string {
 	message = bytes.TrimLeft(message, "\n")
 	line, _, _ := bytes.Cut(message[:min(len(message), 4*MaxShown)], []byte("\n"))
 	return Plain(string(line))

@@ -38,7 +38,7 @@ func (j *judge) evidence(s said, claims []claim, e Evidence) []Finding {
 		return found
 	case policy.Declared:
 		if e == Unknown {
-			return append(found, silence(s))
+			return append(found, silence())
 		}
 		return found
 	}
@@ -46,7 +46,7 @@ func (j *judge) evidence(s said, claims []claim, e Evidence) []Finding {
 		return append(found, leftovers(claims)...)
 	}
 	if s.silent() {
-		return append(found, silence(s))
+		return append(found, silence())
 	}
 	if len(claims) == 0 {
 		return append(found, Finding{AttestationMissing, "its provenance is not signed", restamp})
@@ -113,12 +113,9 @@ func problems(claims []claim) []Finding {
 	return found
 }
 
-func silence(s said) Finding {
-	hint := "run `gatekeeper install` in the clone, then git commit --amend --no-edit"
-	if s.dashes {
-		hint = "take the line --- out of the message, where some readers of git end it: git commit --amend"
-	}
-	return Finding{AttestationMissing, "it does not say whether AI took part", hint}
+func silence() Finding {
+	return Finding{AttestationMissing, "it does not say whether AI took part",
+		"in the clone: gatekeeper install, then gatekeeper repair"}
 }
 
 // observation reports records that were observed at a lower grade than asked.

@@ -195,10 +195,10 @@ func because(what, reason string) string {
 // nameIt tells how to say which model a tool used.
 func nameIt(t provenance.Tool) string {
 	name := toolName(t)
-	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(name) > 24 {
+	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(name) > 24 || name == provenance.Unknown {
 		name = "TOOL"
 	}
-	return "name it: gatekeeper record --tool " + name + " --model PROVIDER/MODEL, then git commit --amend --no-edit"
+	return "gatekeeper repair --tool " + name + " --model PROVIDER/MODEL"
 }
 
 // notApproved says what is missing, by the nearest entry that names the model.

@@ -109,7 +109,7 @@ id = "acme/coder-1"
 		{"two stars cross slashes", ask("open/a/b/c", "x", main), "", "21", ""},
 		{"a star never approves what is unknown", ask("open/unknown", "x", main), RuleModelDenied, "24", ""},
 		{"unknown may be listed", ask("unknown/unknown", "x", "refs/heads/wip/x"), "", "27", ""},
-		{"unknown that is not listed is unknown", ask("unknown/unknown", "cursor", main), RuleModelUnknown, "", "gatekeeper record --tool cursor --model PROVIDER/MODEL"},
+		{"unknown that is not listed is unknown", ask("unknown/unknown", "cursor", main), RuleModelUnknown, "", "gatekeeper repair --tool cursor --model PROVIDER/MODEL"},
 		{"half known is unknown", ask("acme/unknown", "cursor", main), RuleModelUnknown, "", ""},
 		{"an alias makes a bare spelling an id", ask("unknown/Coder 2 (beta)", "cursor", main), "", "9", ""},
 		{"an alias works for its own provider", ask("acme/Coder 2", "cursor", main), "", "9", ""},

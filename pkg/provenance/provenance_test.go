@@ -135,6 +135,15 @@ func TestUnion(t *testing.T) {
 				"claude-code/unknown unknown/unknown lines=unknown/9 via=process session=unknown",
 				"cursor/1 openai/gpt-5 lines=unknown/9 via=declared session=unknown",
 			}},
+		{"whoever it was gives way to a declaration",
+			[][]string{{"unknown/unknown unknown/unknown lines=unknown/3 via=unknown session=unknown"}, {declared}},
+			[]string{"claude-code/unknown anthropic/sonnet lines=unknown/9 via=declared session=unknown"}},
+		{"whoever it was stays beside what was seen",
+			[][]string{{"unknown/unknown unknown/unknown lines=unknown/3 via=unknown session=unknown"}, {seenModel}},
+			[]string{
+				"claude-code/2.1 anthropic/sonnet lines=unknown/9 via=hook session=9f2c1b7e0a44 mcp=github",
+				"unknown/unknown unknown/unknown lines=unknown/9 via=unknown session=unknown",
+			}},
 		{"fields of later versions stay unless they contradict",
 			[][]string{
 				{"a/1 b/c lines=0/0 via=hook session=unknown x=1 y=1"},
@@ -181,6 +190,8 @@ func TestAssistedBy(t *testing.T) {
 		{"names the tool alone", "assisted-by", "a%3Ab", provenance.Record{Tool: provenance.Tool{Name: "a:b"}}},
 		{"says LLM to the kernel", "kernel", "LLM", full},
 		{"says nothing when asked to", "none", "", full},
+		{"says nothing of nobody", "kernel", "", provenance.Record{}},
+		{"names the model alone", "assisted-by", "unknown:x", provenance.Record{Model: provenance.Model{Name: "x"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := c.record.AssistedBy(c.style); got != c.want {

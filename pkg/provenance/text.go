@@ -386,17 +386,19 @@ func contradiction(records []Record) (at int, reason string) {
 // AssistedBy is the value of the public Assisted-by trailer in a style:
 // "assisted-by" gives TOOL:MODEL, or TOOL while the model is unknown; "kernel"
 // gives LLM, as the Linux kernel asks; any other style, such as "none", gives
-// "", which means no trailer.
+// "", which means no trailer. So does a record that names neither: that nobody knows
+// who wrote something is no thanks to an assistant.
 func (r Record) AssistedBy(style string) string {
-	switch style {
-	case "assisted-by":
-		tool := orUnknown(Escape(r.Tool.Name, "/:"))
-		if r.Model.Name == "" {
-			return tool
-		}
-		return tool + ":" + Escape(r.Model.Name, "")
-	case "kernel":
+	tool, model := Escape(r.Tool.Name, "/:"), Escape(r.Model.Name, "")
+	switch {
+	case tool == "" && model == "":
+		return ""
+	case style == "kernel":
 		return "LLM"
+	case style != "assisted-by":
+		return ""
+	case model == "":
+		return tool
 	}
-	return ""
+	return orUnknown(tool) + ":" + model
 }

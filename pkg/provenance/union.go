@@ -33,7 +33,8 @@ func (v Via) Stronger(w Via) bool { return v.strength() > w.strength() }
 // filled from each declared record of the same tool that contradicts it in
 // nothing; the result keeps the weaker via of the two, because a chain is as
 // strong as its weakest link. A declaration that adds nothing to a record seen
-// by stronger means is that record.
+// by stronger means is that record. A record of which nothing at all is known gives
+// way to any declaration.
 //
 // Which source wrote which line is no longer known, so lines become
 // unknown/total. Any record beats none, and the strongest none is kept when
@@ -105,10 +106,13 @@ func fillFromDeclared(records []Record) []Record {
 	used := make([]bool, len(records))
 	for i, r := range records {
 		for j, d := range records {
-			if i == j || d.Via != ViaDeclared || !fits(r, d) {
+			if i == j || d.Via != ViaDeclared || d.nobody() || !r.nobody() && !fits(r, d) {
 				continue
 			}
 			switch {
+			case r.nobody():
+				out = append(out, joined(r, d, d.Via))
+				used[i], used[j] = true, true
 			case fills(d, r):
 				out = append(out, joined(r, d, weaker(r.Via, d.Via)))
 				used[i], used[j] = true, true
@@ -125,6 +129,9 @@ func fillFromDeclared(records []Record) []Record {
 	}
 	return out
 }
+
+// nobody reports whether the record knows neither tool nor model nor session.
+func (r Record) nobody() bool { return r.Tool == Tool{} && r.Model == Model{} && r.Session == "" }
 
 func weaker(a, b Via) Via {
 	if a.Stronger(b) {
@@ -157,7 +164,7 @@ func adds(d, r Record) bool { return fills(d, r) || d.Session != "" && r.Session
 // joined has the known parts of both; they must fit.
 func joined(a, b Record, via Via) Record {
 	return Record{
-		Tool:    Tool{a.Tool.Name, cmp.Or(a.Tool.Version, b.Tool.Version)},
+		Tool:    Tool{cmp.Or(a.Tool.Name, b.Tool.Name), cmp.Or(a.Tool.Version, b.Tool.Version)},
 		Model:   Model{cmp.Or(a.Model.Provider, b.Model.Provider), cmp.Or(a.Model.Name, b.Model.Name)},
 		Via:     via,
 		Session: cmp.Or(a.Session, b.Session),

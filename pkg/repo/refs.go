@@ -345,6 +345,15 @@ func (r *Repo) MergeHeads() ([]change.ID, error) {
 	return heads, nil
 }
 
+// Remotes lists the names of the remotes that are configured.
+func (r *Repo) Remotes(ctx context.Context) ([]string, error) {
+	out, err := r.output(ctx, nil, "remote")
+	if err != nil {
+		return nil, fmt.Errorf("list remotes: %w", err)
+	}
+	return strings.Fields(out), nil
+}
+
 // Refs lists the refs that match any of git's patterns, all without one, in
 // order of name. Refs that point at nothing are left out, as git does.
 func (r *Repo) Refs(ctx context.Context, patterns ...string) iter.Seq2[Ref, error] {

@@ -236,6 +236,11 @@ func (b *builder) write(raw []byte) change.ID {
 }
 
 // objectID is the id that git gives to an object.
+// ObjectID is the id that an object of the repository would have.
+func (r *Repo) ObjectID(objectType string, content []byte) change.ID {
+	return objectID(objectType, content, r.IDSize)
+}
+
 func objectID(objectType string, content []byte, idSize int) change.ID {
 	header := strconv.AppendInt([]byte(objectType+" "), int64(len(content)), 10)
 	h := sha1.New()

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
@@ -21,6 +22,40 @@ func (r *Repo) WriteObject(ctx context.Context, objectType string, data []byte) 
 		return "", fmt.Errorf("write %s: %w", objectType, err)
 	}
 	return change.ParseID(out)
+}
+
+// WriteObjects stores many objects of one type at once and returns their ids, in
+// order.
+func (r *Repo) WriteObjects(ctx context.Context, objectType string, list [][]byte) ([]change.ID, error) {
+	dir, err := os.MkdirTemp("", "gatekeeper-objects-")
+	if err != nil {
+		return nil, fmt.Errorf("write %ss: %w", objectType, err)
+	}
+	defer os.RemoveAll(dir)
+	var names bytes.Buffer
+	for i, data := range list {
+		name := filepath.Join(dir, strconv.Itoa(i))
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			return nil, fmt.Errorf("write %ss: %w", objectType, err)
+		}
+		names.WriteString(name + "\n")
+	}
+	out, err := r.output(ctx, &names, "hash-object", "-w", "-t", objectType, "--no-filters", "--stdin-paths")
+	if err != nil {
+		return nil, fmt.Errorf("write %ss: %w", objectType, err)
+	}
+	ids := make([]change.ID, 0, len(list))
+	for line := range strings.FieldsSeq(out) {
+		id, err := change.ParseID(line)
+		if err != nil {
+			return nil, fmt.Errorf("write %ss: %w", objectType, err)
+		}
+		ids = append(ids, id)
+	}
+	if len(ids) != len(list) {
+		return nil, fmt.Errorf("write %ss: git stored %d of %d", objectType, len(ids), len(list))
+	}
+	return ids, nil
 }
 
 // UpdateRef moves a ref from old to id, or fails and changes nothing when it no

@@ -137,3 +137,9 @@ func CheckEncoding(encoding string) error {
 	}
 	return &AmbiguousError{0, encoding, "in this encoding git log could read other trailers than other readers"}
 }
+
+// UTF8 reports whether a commit with this encoding header has its message in UTF-8,
+// which a message that carries provenance must have.
+func UTF8(encoding string) bool {
+	return encoding == "" || strings.EqualFold(encoding, "UTF-8") || strings.EqualFold(encoding, "UTF8")
+}
