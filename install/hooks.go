@@ -17,8 +17,27 @@ const ownHooks = "gatekeeper/hooks"
 
 // A way says where shims go, and where each finds the hook from before.
 type way struct {
-	dir  string // below the common directory: "hooks", or ownHooks with core.hooksPath leading to it
-	prev prev
+	dir    string // below the common directory: "hooks", or ownHooks with core.hooksPath leading to it
+	nested bool   // in dir is a directory NAME.d for each hook, and ours is one file of several there
+	prev   prev
+}
+
+// path is where the shim of a hook stands.
+func (w way) path(hook string) string {
+	if w.nested {
+		return w.dir + "/" + hook + nestedEnd + "/gatekeeper"
+	}
+	return w.dir + "/" + hook
+}
+
+const nestedEnd = ".d"
+
+// name is how a record tells the way.
+func (w way) name() string {
+	if w.nested {
+		return w.dir + "/*" + nestedEnd
+	}
+	return w.dir
 }
 
 // A setting of core.hooksPath, in git's order: a later one counts.
@@ -104,12 +123,12 @@ func (s *site) fromRoot(dir string) string {
 
 // placeClientHooks puts the shims of a clone in place.
 func (s *site) placeClientHooks(ctx context.Context, w way, bins binaries) error {
-	if s.record.hooks != "" && s.record.hooks != w.dir {
+	if s.record.hooks != "" && s.record.hooks != w.name() {
 		if err := s.takeHooksOut(ctx); err != nil {
 			return err
 		}
 	}
-	s.record.hooks = w.dir
+	s.record.hooks = w.name()
 	for _, name := range clientHooks {
 		if err := s.placeHook(w, name, shim(name, w.prev, bins)); err != nil {
 			return err
@@ -186,7 +205,7 @@ func (s *site) leadHere(ctx context.Context) error {
 
 // placeHook puts one shim in place. What stands there moves beside it, once.
 func (s *site) placeHook(w way, name string, want []byte) error {
-	rel := w.dir + "/" + name
+	rel := w.path(name)
 	now, err := s.read(rel)
 	if err != nil {
 		return err
@@ -276,7 +295,7 @@ func (s *site) dropDisplaced(rel string) error {
 }
 
 func (s *site) writeShim(w way, name string, want []byte) (wrote bool, err error) {
-	rel := w.dir + "/" + name
+	rel := w.path(name)
 	now, err := s.read(rel)
 	if err != nil {
 		return false, err
@@ -299,7 +318,7 @@ func (s *site) writeShim(w way, name string, want []byte) (wrote bool, err error
 // takeHooksOut removes our shims and moves the hooks from before back.
 func (s *site) takeHooksOut(ctx context.Context) error {
 	for _, f := range slices.Clone(s.record.files) {
-		if parent(f.path) != s.record.hooks {
+		if !s.record.isHook(f.path) {
 			continue
 		}
 		if err := s.takeHookOut(f); err != nil {

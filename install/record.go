@@ -14,7 +14,7 @@ import (
 // strings, because paths and settings may hold any byte.
 //
 //	gatekeeper-install v1 client
-//	hooks "hooks"                       where the shims stand, below the common git directory
+//	hooks "hooks"                       where the shims stand, below the common git directory; "hooks/*.d" in directories there
 //	dir "gatekeeper"                    a directory that we made
 //	file "hooks/commit-msg" "SHA256"    a file that we wrote, and the hex SHA-256 of what we wrote
 //	back "policy.toml" "policy.toml.1"  what stood in a file's place, and where it waits
@@ -30,6 +30,14 @@ type record struct {
 	config []recordedConfig
 	image  string
 	refs   []recordedRef
+}
+
+// isHook reports whether a file stands where the record says that shims do.
+func (r *record) isHook(path string) bool {
+	if dir, nested := strings.CutSuffix(r.hooks, "/*"+nestedEnd); nested {
+		return strings.HasSuffix(parent(path), nestedEnd) && parent(parent(path)) == dir
+	}
+	return parent(path) == r.hooks
 }
 
 type recordedFile struct{ path, sum string }

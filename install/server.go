@@ -15,17 +15,13 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
 
-// Plain is the platform that runs git's own hooks/pre-receive, the only one that
-// this version installs into.
-const Plain = "plain"
-
 // ServerOptions say where and how to install into a server's repository.
 type ServerOptions struct {
 	Dir        string    // the repository: its git directory, or the root of its work tree
 	Binaries   string    // directory of the gatekeeper binaries; "" is the running program's
 	Environ    []string  // as os.Environ; nil is the process's own
 	Policy     string    // a policy to put in force; "" keeps the one there, or writes a starter that only warns
-	Platform   string    // "" is Plain
+	Platform   string    // one of Platforms; "" is the one from before, or Plain
 	Harden     bool      // set the safe settings instead of proposing them
 	Rebaseline bool      // write the baseline anew
 	Now        time.Time // dates the published policy; zero is the current time
@@ -48,12 +44,6 @@ func (o ServerOptions) filled() ServerOptions {
 // force is published. An error means that nothing was changed.
 func Server(ctx context.Context, o ServerOptions) (Result, error) {
 	o = o.filled()
-	if o.Platform != "" && o.Platform != Plain {
-		return Result{}, &UsageError{
-			Msg:  fmt.Sprintf("--platform %s is not in this version", o.Platform),
-			Hint: "it knows: " + Plain,
-		}
-	}
 	p, err := findServer(ctx, o.Dir, o.Environ)
 	if err != nil {
 		return Result{}, err
@@ -93,10 +83,15 @@ func findServer(ctx context.Context, dir string, environ []string) (place, error
 }
 
 func (s *site) installServer(ctx context.Context, o ServerOptions, bins binaries) error {
-	w, err := s.serverWay(ctx)
+	platform, err := s.platform(ctx, o.Platform)
 	if err != nil {
 		return err
 	}
+	w, err := s.serverWay(ctx)
+	if err != nil && platform != GitLab { // which has core.hooksPath lead to its own
+		return err
+	}
+	w = w.on(platform)
 	// The policy stands before a hook reads it, and the baseline before a push
 	// is judged by it.
 	if err := s.placePolicy(ctx, o); err != nil {
@@ -109,12 +104,15 @@ func (s *site) installServer(ctx context.Context, o ServerOptions, bins binaries
 	if err := s.placeBaseline(ctx, inForce.Policy, o); err != nil {
 		return err
 	}
-	if s.record.hooks != "" && s.record.hooks != w.dir {
+	if s.record.hooks != "" && s.record.hooks != w.name() {
 		if err := s.takeHooksOut(ctx); err != nil {
 			return err
 		}
 	}
-	s.record.hooks = w.dir
+	s.record.hooks = w.name()
+	if err := s.setPlatform(ctx, platform); err != nil {
+		return err
+	}
 	for _, name := range serverHooks {
 		if err := s.placeHook(w, name, shim(name, w.prev, bins)); err != nil {
 			return err
@@ -134,7 +132,7 @@ func (s *site) serverNotes(inForce inforce.Policy, w way) {
 	if !s.bare {
 		s.result.note("this repository has a work tree: git refuses pushes to the branch that is checked out")
 	}
-	if s.exists(w.dir + "/pre-receive.d") {
+	if !w.nested && s.exists(w.dir+"/pre-receive.d") {
 		s.result.note("%s is there: software that keeps hooks in such a directory may rewrite %s; "+
 			"run this again after its upgrades", s.path(w.dir+"/pre-receive.d"), s.path(w.dir+"/pre-receive"))
 	}
@@ -258,7 +256,7 @@ func (s *site) copyPolicy(name string, now time.Time) error {
 func reserved(name string) bool {
 	first, _, _ := strings.Cut(name, "/")
 	return slices.Contains([]string{inforce.File, "baseline", "install", "install-server", "hooks", "policy-in-repository",
-		"config.before", "config.before-server", "receipts", "settings", "prepared", "stamped", "declared", "pushed"}, first)
+		"config.before", "config.before-server", "receipts", "made", "settings", "prepared", "stamped", "declared", "pushed", "unsigned", "shipped"}, first)
 }
 
 // placeFile writes a file of the admin's. What stood in its place before the first
@@ -371,7 +369,7 @@ func (s *site) uninstallServer(ctx context.Context) error {
 		return err
 	}
 	for _, f := range slices.Clone(s.record.files) {
-		if parent(f.path) == s.record.hooks {
+		if s.record.isHook(f.path) {
 			continue // a hook that was left
 		}
 		if err := s.takeFileOut(f.path); err != nil {

@@ -335,9 +335,9 @@ func TestServer(t *testing.T) {
 	t.Run("a platform that this version does not know is refused", func(t *testing.T) {
 		b := newBench(t, "--bare")
 		o := b.serverOptions()
-		o.Platform = "gitea"
+		o.Platform = "sourcehut"
 		_, err := Server(context.Background(), o)
-		wantUsage(t, err, "gitea", "plain")
+		wantUsage(t, err, "sourcehut", "plain")
 	})
 
 	t.Run("a folder inside of a repository is a slip", func(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -20,7 +21,7 @@ and the baseline, so that history that is there already is never judged.`,
 			&cli.StringFlag{Name: "agents", Usage: "coding agents to set up: auto, none (this version sets up none)", Value: "auto"},
 			&cli.StringFlag{Name: "server", Usage: "install on the server's repository `DIR`"},
 			&cli.StringFlag{Name: "policy", Usage: "with --server: the policy `FILE` to put in force"},
-			&cli.StringFlag{Name: "platform", Usage: "with --server: the `NAME` of the server's software", Value: "plain"},
+			&cli.StringFlag{Name: "platform", Usage: "with --server: the `NAME` of the server's software: " + strings.Join(install.Platforms(), ", ")},
 			&cli.BoolFlag{Name: "harden", Usage: "with --server: set the safe settings, too, instead of proposing them"},
 			&cli.BoolFlag{Name: "rebaseline", Usage: "with --server: what is there now is never judged; rewrites the baseline"},
 			jsonFlag,

@@ -153,6 +153,11 @@ func judge(ctx context.Context, reader *repo.Reader, inForce inforce.Policy, upd
 		return gate.Verdict{}, err
 	}
 	g := gate.Gate{Policy: inForce.Policy, Source: reader, Records: records, Now: now, Baseline: unjudged}
+	if forge, err := platformOf(ctx, reader.Repo); err != nil {
+		return gate.Verdict{}, err
+	} else if forge != nil {
+		g.Platform = forge
+	}
 	verdict, err := g.Push(ctx, updates, gate.KeepFaulty)
 	if err != nil {
 		return verdict, err

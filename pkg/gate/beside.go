@@ -36,16 +36,16 @@ type opinion struct {
 	findings []Finding
 }
 
-// beside judges a commit, none of whose own attestations stands and none of which
-// is forged, by those that stand beside it. It returns nil when none of them stands, and what kept it from
+// beside judges a commit, none of whose own attestations stands, by those that stand
+// beside it; one with a forged one gets no second chance. It returns nil when none of them stands, and what kept it from
 // looking as a finding.
 //
 // The most favourable counts: whoever may attest could as well have written the
 // same into the commit itself. But nothing that the commit itself says of a tool or
 // model can be talked away.
-func (j *judge) beside(ctx context.Context, job *job, s said) (*opinion, *Finding, error) {
+func (j *judge) beside(ctx context.Context, job *job, s said, claims []claim) (*opinion, *Finding, error) {
 	records := j.gate.Records
-	if records == nil || !records.Any() {
+	if records == nil || !records.Any() || slices.ContainsFunc(claims, func(c claim) bool { return c.forged }) {
 		return nil, nil, nil
 	}
 	about, err := j.digest(ctx, job)

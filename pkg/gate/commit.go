@@ -43,7 +43,7 @@ func (j *judge) commit(ctx context.Context, job *job) (CommitVerdict, error) {
 	v.Subject = Subject(job.commit.Message)
 	said, fault := read(job.commit)
 	if fault != nil {
-		return j.settle(v, *fault), nil
+		return j.madeOr(ctx, job, v, *fault)
 	}
 	v.Records, v.None = viewRecords(said.provenance.Records), string(said.provenance.None)
 	claims, err := j.examine(ctx, job, said)
@@ -60,10 +60,10 @@ func (j *judge) commit(ctx context.Context, job *job) (CommitVerdict, error) {
 		}
 		return v, nil
 	}
-	if slices.ContainsFunc(claims, func(c claim) bool { return c.stands() || c.forged }) {
+	if slices.ContainsFunc(claims, claim.stands) {
 		return j.settle(v, j.findings(said, claims, v.Evidence)...), nil
 	}
-	beside, why, err := j.beside(ctx, job, said)
+	beside, why, err := j.beside(ctx, job, said, claims)
 	switch {
 	case err != nil:
 		return v, err
@@ -73,6 +73,19 @@ func (j *judge) commit(ctx context.Context, job *job) (CommitVerdict, error) {
 	findings := j.findings(said, claims, v.Evidence)
 	if why != nil && len(findings) > 0 {
 		findings = append(findings, *why)
+	}
+	return j.madeOr(ctx, job, v, findings...)
+}
+
+// madeOr settles a commit that nobody attested: by those that the platform made it
+// of, or else with findings.
+func (j *judge) madeOr(ctx context.Context, job *job, v CommitVerdict, findings ...Finding) (CommitVerdict, error) {
+	made, err := j.made(ctx, job, v)
+	if err != nil {
+		return v, err
+	}
+	if made != nil {
+		return *made, nil
 	}
 	return j.settle(v, findings...), nil
 }
@@ -322,9 +335,10 @@ func (m metered) Open(id change.ID) (change.Object, error) {
 // exempt reports whether the commit needs no evidence: a merge that brings nothing
 // of its own. What is attested is judged like any other, and a forgery is never
 // passed over. Where binding is exact no merge is exempt: an old commit, made again
-// with its own signature, could be merged to undo a fix.
+// with its own signature, could be merged to undo a fix; unless the platform itself
+// merges, whose button not everybody may press.
 func (j *judge) exempt(ctx context.Context, job *job, e Evidence, claims []claim) (bool, error) {
-	if j.rule.Binding == policy.Exact || e == Attested || e == NoneObserved || slices.ContainsFunc(claims, func(c claim) bool { return c.forged }) {
+	if j.rule.Binding == policy.Exact && !j.makes(job) || e == Attested || e == NoneObserved || slices.ContainsFunc(claims, func(c claim) bool { return c.forged }) {
 		return false, nil
 	}
 	return j.replay(ctx, job)

@@ -26,6 +26,9 @@ type Source interface {
 	// MergeTree merges two commits as git does and returns the tree, or clean =
 	// false when it cannot without help; change.ErrNoMergeTree says that this git cannot.
 	MergeTree(ctx context.Context, a, b change.ID) (tree change.ID, clean bool, err error)
+	// PickTree does to onto what a commit with one parent did to that, as
+	// git cherry-pick does, and answers as MergeTree.
+	PickTree(ctx context.Context, onto, commit change.ID) (tree change.ID, clean bool, err error)
 	// Contents opens a reader of trees and blobs, for one goroutine.
 	Contents(ctx context.Context) (change.ObjectReader, error)
 	// Symref returns the ref that ref points at, or "" when it is an ordinary one.
@@ -43,6 +46,7 @@ type Gate struct {
 	Policy   *policy.Policy
 	Source   Source
 	Records  Records     // what stands beside commits; nil when nothing does, and nothing may
+	Platform Platform    // what makes commits at the press of a button; nil when nothing does
 	Now      time.Time   // the server's time of receipt
 	Baseline []change.ID // what these reach is never judged; they exist in Source
 	Workers  int         // commits judged at once; 0 is one a processor

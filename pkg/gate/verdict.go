@@ -1,5 +1,7 @@
 package gate
 
+import "slices"
+
 // Schema names the version of the verdict as JSON.
 const Schema = "gatekeeper/verdict/v1"
 
@@ -25,12 +27,27 @@ const (
 	Unknown      Evidence = "unknown"       // nothing; never read as "human"
 )
 
+// rank orders evidence, the best highest. A signature over none is as good as one over
+// records.
+func (e Evidence) rank() int {
+	switch e {
+	case Attested, NoneObserved:
+		return 3
+	case Declared:
+		return 2
+	case Inferred:
+		return 1
+	}
+	return 0
+}
+
 // Binding is what ties a signature to the commit that carries it.
 type Binding string
 
 const (
 	Exact  Binding = "exact"  // the same content on the same content
 	Change Binding = "change" // the same change on other content
+	Replay Binding = "replay" // made of signed commits, and making it again gives the same
 )
 
 // Verdict is the gate's answer to a push.
@@ -67,6 +84,7 @@ type CommitVerdict struct {
 	Records  []RecordView `json:"records"`
 	None     string       `json:"none,omitempty"`   // the grade at which nothing was observed
 	Beside   bool         `json:"beside,omitempty"` // all of this stands in a record beside the commit
+	Made     bool         `json:"made,omitempty"`   // the platform made the commit of others; all of this is theirs
 	Findings []Finding    `json:"findings"`
 }
 
@@ -75,7 +93,7 @@ type SignerView struct {
 	Principal string `json:"principal"`
 	Class     string `json:"class"`
 	Key       string `json:"key"`
-	Time      string `json:"time"` // of signing, as the signer says
+	Time      string `json:"time,omitempty"` // of signing, as the signer says
 }
 
 // RecordView is one record of a commit. What is not known is null or "unknown".
@@ -83,10 +101,16 @@ type RecordView struct {
 	Tool    string     `json:"tool"`
 	Version string     `json:"version"`
 	Model   string     `json:"model"`
-	Lines   *LinesView `json:"lines"`
+	Lines   *LinesView `json:"lines"` // null: how many of the part's lines are here is not known
 	Via     string     `json:"via"`
 	Session string     `json:"session"`
 	MCP     []string   `json:"mcp"`
+}
+
+// same reports whether two views, lines aside, are of one use of one tool.
+func (r RecordView) same(other RecordView) bool {
+	return r.Tool == other.Tool && r.Version == other.Version && r.Model == other.Model &&
+		r.Via == other.Via && r.Session == other.Session && slices.Equal(r.MCP, other.MCP)
 }
 
 // LinesView counts added lines.

@@ -203,6 +203,7 @@ type budget struct {
 	commits int
 	listed  int
 	read    atomic.Int64 // bytes of files read for change digests
+	parts   atomic.Int64 // commits judged because others were made of them
 }
 
 func newBudget(l policy.Limits) *budget { return &budget{limits: l} }
@@ -211,6 +212,9 @@ func (b *budget) commit() bool {
 	b.commits++
 	return b.commits <= b.limits.Commits
 }
+
+// part reports whether n more commits may be judged that others were made of.
+func (b *budget) part(n int) bool { return b.parts.Add(int64(n)) <= int64(b.limits.Commits) }
 
 // list reports whether one more faulty commit may be listed.
 func (b *budget) list() bool {

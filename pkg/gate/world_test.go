@@ -34,6 +34,7 @@ type world struct {
 	objects map[change.ID]object
 	symrefs map[string]string
 	merges  map[[2]change.ID]change.ID // clean ones
+	picks   map[[2]change.ID]change.ID // clean ones
 	noMerge bool                       // a git without merge-tree
 	cut     map[change.ID]bool         // commits whose reading fails
 	mute    error                      // Contents fails with it
@@ -47,7 +48,7 @@ type object struct {
 
 func newWorld(t testing.TB) *world {
 	return &world{t: t, objects: map[change.ID]object{}, symrefs: map[string]string{},
-		merges: map[[2]change.ID]change.ID{}, cut: map[change.ID]bool{}}
+		merges: map[[2]change.ID]change.ID{}, picks: map[[2]change.ID]change.ID{}, cut: map[change.ID]bool{}}
 }
 
 func (w *world) put(kind string, data []byte) change.ID {
@@ -415,6 +416,11 @@ func (w *world) MergeTree(_ context.Context, a, b change.ID) (change.ID, bool, e
 	}
 	tree, clean := w.merges[[2]change.ID{a, b}]
 	return cmp.Or(tree, w.treeOf(a)), clean, nil
+}
+
+func (w *world) PickTree(_ context.Context, onto, commit change.ID) (change.ID, bool, error) {
+	tree, clean := w.picks[[2]change.ID{onto, commit}]
+	return tree, clean, nil
 }
 
 func (w *world) Contents(context.Context) (change.ObjectReader, error) {

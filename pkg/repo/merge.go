@@ -25,26 +25,92 @@ import (
 // A merge that takes longer than mergeTime counts as a conflict, and one that takes
 // more than mergeMemory is an error: trees of a few bytes can stand for paths
 // without number.
-func (r *Repo) MergeTree(outer context.Context, a, b change.ID) (tree change.ID, clean bool, err error) {
-	ctx, cancel := context.WithTimeout(outer, mergeTime)
-	defer cancel()
-	scratch, err := os.MkdirTemp("", "gatekeeper-merge-")
+func (r *Repo) MergeTree(ctx context.Context, a, b change.ID) (tree change.ID, clean bool, err error) {
+	s, err := r.mergeScratch()
 	if err != nil {
-		return "", false, fmt.Errorf("merge: %w", err)
+		return "", false, err
 	}
-	defer os.RemoveAll(scratch)
-	// As a server on both sides, so that a person's settings change no verdict, and
-	// in an empty directory: git reads .gitattributes where it runs.
-	cmd := r.Server().Command(ctx, append(slices.Clone(asMerge), "merge-tree", "--write-tree", "--no-messages", "--allow-unrelated-histories",
-		a.String(), b.String())...)
-	cmd.Dir = filepath.Join(scratch, "empty")
-	if err := os.Mkdir(cmd.Dir, 0o700); err != nil {
-		return "", false, fmt.Errorf("merge: %w", err)
+	defer s.remove()
+	return s.merge(ctx, a, b)
+}
+
+// PickTree does to onto what a commit with one parent did to that, as git
+// cherry-pick does, and returns the tree. It answers as MergeTree does.
+//
+// merge-tree takes the base of a merge as an option only from git 2.40 on. A commit
+// with the tree of onto, made for the purpose on the parent of commit, has that parent
+// for its base with every git.
+func (r *Repo) PickTree(ctx context.Context, onto, commit change.ID) (tree change.ID, clean bool, err error) {
+	s, err := r.mergeScratch()
+	if err != nil {
+		return "", false, err
 	}
-	cmd.Env = append(cmd.Env, "GIT_OBJECT_DIRECTORY="+scratch, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+r.objectPath(),
+	defer s.remove()
+	objects, err := r.Batch(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	defer objects.Close()
+	c, err := ReadCommit(objects, commit)
+	if err != nil {
+		return "", false, err
+	}
+	if len(c.Parents) != 1 {
+		return "", false, fmt.Errorf("pick %.10s: it has %d parents", commit.String(), len(c.Parents))
+	}
+	ours, err := TreeOf(objects, onto)
+	if err != nil {
+		return "", false, err
+	}
+	raw := fmt.Sprintf("tree %s\nparent %s\nauthor x <x> 0 +0000\ncommitter x <x> 0 +0000\n\n", ours, c.Parents[0])
+	cmd := s.command(ctx, "hash-object", "-w", "-t", "commit", "--stdin")
+	out, err := run(cmd, strings.NewReader(raw))
+	if err != nil {
+		return "", false, fmt.Errorf("pick %.10s: %w", commit.String(), err)
+	}
+	standIn, err := change.ParseID(strings.TrimSpace(string(out)))
+	if err != nil {
+		return "", false, fmt.Errorf("pick %.10s: %w", commit.String(), err)
+	}
+	return s.merge(ctx, standIn, commit)
+}
+
+// A mergeScratch is where a merge is tried: an object directory of its own, and an
+// empty directory to run in, since git reads .gitattributes where it runs.
+type mergeScratch struct {
+	repo *Repo
+	dir  string
+}
+
+func (r *Repo) mergeScratch() (mergeScratch, error) {
+	dir, err := os.MkdirTemp("", "gatekeeper-merge-")
+	if err == nil {
+		err = os.Mkdir(filepath.Join(dir, "empty"), 0o700)
+	}
+	if err != nil {
+		return mergeScratch{}, fmt.Errorf("merge: %w", err)
+	}
+	return mergeScratch{r, dir}, nil
+}
+
+func (s mergeScratch) remove() { os.RemoveAll(s.dir) }
+
+// command is git as on a server on both sides, so that a person's settings change no
+// verdict.
+func (s mergeScratch) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := s.repo.Server().Command(ctx, append(slices.Clone(asMerge), args...)...)
+	cmd.Dir = filepath.Join(s.dir, "empty")
+	cmd.Env = append(cmd.Env, "GIT_OBJECT_DIRECTORY="+s.dir, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+s.repo.objectPath(),
 		// git 2.43 and later take attributes from HEAD in a bare repository; a push
 		// must not choose how it is merged.
-		"GIT_ATTR_SOURCE="+objectID("tree", nil, r.IDSize).String())
+		"GIT_ATTR_SOURCE="+objectID("tree", nil, s.repo.IDSize).String())
+	return cmd
+}
+
+func (s mergeScratch) merge(outer context.Context, a, b change.ID) (tree change.ID, clean bool, err error) {
+	ctx, cancel := context.WithTimeout(outer, mergeTime)
+	defer cancel()
+	cmd := s.command(ctx, "merge-tree", "--write-tree", "--no-messages", "--allow-unrelated-histories", a.String(), b.String())
 	limitMemory(cmd)
 	out, err := run(cmd, nil)
 	switch code := exitCode(err); {

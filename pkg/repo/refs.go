@@ -11,6 +11,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -382,6 +383,26 @@ func (r *Repo) Refs(ctx context.Context, patterns ...string) iter.Seq2[Ref, erro
 			yield(Ref{}, fmt.Errorf("list refs: %w", err))
 		}
 	}
+}
+
+// NotIn lists what refs that match any of git's patterns hold and commit does not
+// reach, the latest first, most at most.
+func (r *Repo) NotIn(ctx context.Context, commit change.ID, most int, patterns ...string) ([]change.ID, error) {
+	args := append([]string{"for-each-ref", "--format=%(objectname)", "--sort=-committerdate",
+		"--no-merged=" + commit.String(), "--count=" + strconv.Itoa(most), "--"}, patterns...)
+	out, err := r.output(ctx, nil, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list refs: %w", err)
+	}
+	var ids []change.ID
+	for line := range strings.FieldsSeq(out) {
+		id, err := change.ParseID(line)
+		if err != nil {
+			return nil, fmt.Errorf("list refs: %w", err)
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }
 
 // Resolve returns the commit that a person's word for a revision means. The error
