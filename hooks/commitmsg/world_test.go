@@ -194,7 +194,7 @@ func (w *world) nobody() string {
 // editing is the world with an editor that runs a shell script on the file $1.
 func (w *world) editing(script string) *world {
 	w.put("editor", "#!/bin/sh\n"+script+"\n", 0o755)
-	return w.with("GIT_EDITOR=" + filepath.Join(w.home, "editor"))
+	return w.with("GIT_EDITOR='" + filepath.Join(w.home, "editor") + "'")
 }
 
 // todo is the world with an editor for rebase's list of commands.
