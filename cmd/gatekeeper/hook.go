@@ -9,6 +9,7 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/hooks/commitmsg"
 	"github.com/gatekeeper-git/gatekeeper/hooks/prepush"
 	"github.com/gatekeeper-git/gatekeeper/hooks/prereceive"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 )
 
 func (p process) hookCommand() *cli.Command {
@@ -36,11 +37,21 @@ func (p process) hook(ctx context.Context, args []string) int {
 		return p.preReceive(ctx, args)
 	case slices.Contains(commitmsg.Names(), name):
 		return commitmsg.Run(ctx, commitmsg.Env{Args: args, Environ: p.Environ, Dir: p.Dir,
-			Stdin: p.Stdin, Stderr: p.Stderr, Now: p.Now, OpenSigner: p.openSigner})
+			Stdin: p.Stdin, Stderr: p.Stderr, Now: p.Now,
+			OpenSigner: p.openSigner, Sign: attestation.Sign, Verify: verifyCarried})
 	default:
 		p.say("no hook %q; see: gatekeeper hook --help", name)
 		return exitUsage
 	}
+}
+
+// verifyCarried verifies an attestation with the key that it carries.
+func verifyCarried(values []string, a attestation.Attestation) error {
+	key, err := a.EmbeddedKey()
+	if err != nil {
+		return err
+	}
+	return attestation.Verify(values, a, key)
 }
 
 // prePush takes the arguments of gatekeeper-pre-push.

@@ -67,7 +67,7 @@ func (h *hook) saidBeside(ctx context.Context, p *place) said {
 	}
 	for _, d := range list {
 		s := said{values: d.Provenance, attestation: []string{d.Attestation.String()}}
-		kept, err := s.fitting(p, func() (provenance.Digest, error) { return about, nil })
+		kept, err := h.fitting(s, p, func() (provenance.Digest, error) { return about, nil })
 		if err == nil && kept != "" {
 			return s
 		}
@@ -97,7 +97,7 @@ func (h *hook) detached(ctx context.Context, at *place) (kept []string) {
 		s := h.saidOf(ctx, at.objects, id)
 		for _, v := range s.attestation {
 			a, err := attestation.Parse(v)
-			if err != nil || !genuine(s.values, a) {
+			if err != nil || !h.genuine(s.values, a) {
 				continue
 			}
 			if d := (attestation.Detached{Provenance: s.values, Attestation: a}); !slices.Contains(kept, d.String()) {

@@ -54,6 +54,10 @@ type Env struct {
 	// of spec. When nil, only a plain Ed25519 key file is read here, and for any other
 	// key the process becomes `gatekeeper hook ARGS…`, where OpenSigner is set.
 	OpenSigner func(ctx context.Context, spec string) (attestation.Signer, error)
+	// Sign is that of package attestation, and Verify verifies with the key that an
+	// attestation itself carries; nil where OpenSigner is.
+	Sign   func(ctx context.Context, s attestation.Signer, values []string, a attestation.Attestation) (attestation.Attestation, error)
+	Verify func(values []string, a attestation.Attestation) error
 
 	// Ancestors lists the processes above; nil asks the system.
 	Ancestors func() []agent.Process
@@ -134,14 +138,15 @@ type hook struct {
 	repo  *repo.Repo
 	state *session.State
 
-	above    []agent.Process
-	hasAbove bool
-	config   *repo.Settings
-	git      *invocation
-	key      attestation.Signer
-	beside   *record.Union
-	told     map[change.ID]said // by commits that were asked for
-	done     []func() error     // to be called at the end
+	above     []agent.Process
+	hasAbove  bool
+	config    *repo.Settings
+	git       *invocation
+	key       attestation.Signer
+	otherKeys bool // an attestation was met that only the big program can verify
+	beside    *record.Union
+	told      map[change.ID]said // by commits that were asked for
+	done      []func() error     // to be called at the end
 }
 
 func (h *hook) say(format string, args ...any) { say(h.Stderr, format, args...) }

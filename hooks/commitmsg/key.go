@@ -32,7 +32,7 @@ func (h *hook) sign(ctx context.Context, p *session.Prepared) error {
 	case plain:
 		a, err = signPlain(ctx, signer, p.Values, a)
 	default:
-		a, err = attestation.Sign(ctx, signer, p.Values, a)
+		a, err = h.Sign(ctx, signer, p.Values, a)
 	}
 	if err != nil {
 		return fmt.Errorf("recorded, but not signed: %w", err)
@@ -91,8 +91,8 @@ func (h *hook) plainKey(spec string) (attestation.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the signing key %s: %w", spec, err)
 	}
-	h.key, err = attestation.NewSigner(key)
-	return h.key, err
+	h.key = attestation.Ed25519(key)
+	return h.key, nil
 }
 
 // keyPath is the file that a key's name stands for, as git expands it.
@@ -103,27 +103,32 @@ func (h *hook) keyPath(spec string) string {
 	return h.path(spec)
 }
 
-// becomeBig hands the whole hook to the program that reads every kind of key,
-// when the key is not of the plain kind. It does not return then. It is called
-// before anything is changed, so the other program begins at the beginning.
+// becomeBig hands the whole hook to the program that knows every kind of key, when
+// there is to be signed with one that is not of the plain kind, or one has signed what
+// may be kept. It does not return then. It is called before anything is changed, so
+// the other program begins at the beginning.
 func (h *hook) becomeBig(ctx context.Context, p session.Prepared) error {
-	if p.Attestation != "" || p.Unsigned || h.OpenSigner != nil {
+	if h.OpenSigner != nil || !h.otherKeys && !h.needsBig(ctx, p) {
 		return nil
-	}
-	spec := h.keySpec(ctx)
-	if spec == "" {
-		return nil
-	}
-	_, err := h.plainKey(spec)
-	if err == nil || errors.Is(err, fs.ErrNotExist) && filepath.Ext(spec) != ".pub" && isPath(spec) {
-		return nil // sign says what is missing
 	}
 	program, err := big()
 	if err != nil {
-		h.say("the signing key %.40s needs the program gatekeeper: %v", spec, err)
+		h.say("a key that is not plain Ed25519 needs the program gatekeeper: %v", err)
 		return nil
 	}
 	return become(program, append([]string{program, "hook"}, h.Args...), h.Environ)
+}
+
+// needsBig reports whether what is to be signed is to be signed by a key that is not
+// of the plain kind.
+func (h *hook) needsBig(ctx context.Context, p session.Prepared) bool {
+	spec := h.keySpec(ctx)
+	if p.Attestation != "" || p.Unsigned || spec == "" {
+		return false
+	}
+	_, err := h.plainKey(spec)
+	// Where the file is missing, sign says so.
+	return err != nil && !(errors.Is(err, fs.ErrNotExist) && filepath.Ext(spec) != ".pub" && isPath(spec))
 }
 
 func isPath(spec string) bool {

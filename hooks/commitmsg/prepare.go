@@ -145,7 +145,7 @@ func (h *hook) workOut(ctx context.Context, message []byte, source, sha string) 
 	declared := h.declared(ctx)
 	if len(declared) == 0 {
 		for _, s := range parts {
-			kept, err := s.fitting(at, measure)
+			kept, err := h.fitting(s, at, measure)
 			if err != nil {
 				return p, err
 			}

@@ -2,6 +2,7 @@ package commitmsg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -49,10 +50,10 @@ func (s said) records() (provenance.Provenance, error) {
 	return p, nil
 }
 
-// fitting finds the attestation among s that fits the commit at p and was
+// fitting finds the attestation of s that fits the commit at p and was
 // really made for these lines; "" when none does. digest is asked only when the
 // binding is not exact.
-func (s said) fitting(p *place, digest func() (provenance.Digest, error)) (string, error) {
+func (h *hook) fitting(s said, p *place, digest func() (provenance.Digest, error)) (string, error) {
 	if len(s.values) == 0 || len(s.attestation) == 0 {
 		return "", nil
 	}
@@ -62,7 +63,7 @@ func (s said) fitting(p *place, digest func() (provenance.Digest, error)) (strin
 	var claims []attestation.Attestation
 	for _, v := range s.attestation {
 		a, err := attestation.Parse(v)
-		if err == nil && genuine(s.values, a) {
+		if err == nil && h.genuine(s.values, a) {
 			claims = append(claims, a)
 		}
 	}
@@ -89,12 +90,18 @@ func (s said) fitting(p *place, digest func() (provenance.Digest, error)) (strin
 // genuine reports whether the signature holds, as far as can be seen without
 // knowing keys: keeping a broken one would leave the commit refused for ever,
 // however often it is amended.
-func genuine(values []string, a attestation.Attestation) bool {
-	if a.Scheme != attestation.SSHSIG {
+func (h *hook) genuine(values []string, a attestation.Attestation) bool {
+	err := attestation.VerifyEd25519(values, a)
+	switch {
+	case !errors.Is(err, attestation.ErrOtherKey):
+		return err == nil
+	case a.Scheme != attestation.SSHSIG:
+		return true
+	case h.Verify == nil:
+		h.otherKeys = true
 		return true
 	}
-	key, err := a.EmbeddedKey()
-	return err == nil && attestation.Verify(values, a, key) == nil
+	return h.Verify(values, a) == nil
 }
 
 // joined is what the new commit says: the old records, what was declared, and

@@ -211,7 +211,7 @@ func (h *hook) uncovered(ctx context.Context, objects *repo.Objects, w rewritten
 		return nil, err
 	}
 	own := saidBy(block)
-	kept, err := own.fitting(at, func() (provenance.Digest, error) { return about, nil })
+	kept, err := h.fitting(own, at, func() (provenance.Digest, error) { return about, nil })
 	if err != nil || kept != "" || !h.saidBeside(ctx, at).empty() {
 		return nil, err
 	}

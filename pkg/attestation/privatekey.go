@@ -2,7 +2,6 @@ package attestation
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
@@ -24,7 +23,7 @@ const (
 // ReadKey reads an OpenSSH private key file that holds one unencrypted Ed25519
 // key. For every other file the error is ErrNotPlain, for a damaged one it says what
 // is damaged.
-func ReadKey(file []byte) (crypto.Signer, error) {
+func ReadKey(file []byte) (ed25519.PrivateKey, error) {
 	block, _ := pem.Decode(file)
 	if block == nil || block.Type != keyPEMType {
 		return nil, ErrNotPlain
@@ -39,14 +38,18 @@ func ReadKey(file []byte) (crypto.Signer, error) {
 	if !w.done() || string(cipher) != "none" || string(kdf) != "none" || len(kdfOptions) != 0 || keys != 1 {
 		return nil, ErrNotPlain
 	}
-	pub, err := ParsePublicKey(public)
-	if err != nil || pub.typ != typeEd25519 {
+	pub := wire{rest: public}
+	if string(pub.string()) != typeEd25519 {
 		return nil, ErrNotPlain
 	}
-	return readEd25519(pub, private)
+	point := pub.string()
+	if !pub.done() {
+		return nil, ErrNotPlain
+	}
+	return readEd25519(point, private)
 }
 
-func readEd25519(pub PublicKey, private []byte) (crypto.Signer, error) {
+func readEd25519(public, private []byte) (ed25519.PrivateKey, error) {
 	w := wire{rest: private}
 	check1, check2 := w.uint32(), w.uint32()
 	typ, point, both := w.string(), w.string(), w.string()
@@ -62,7 +65,7 @@ func readEd25519(pub PublicKey, private []byte) (crypto.Signer, error) {
 	// The public half is stored three times, and one that does not belong to the
 	// seed gives the seed away with the first signature.
 	key := ed25519.NewKeyFromSeed(both[:ed25519.SeedSize])
-	if !bytes.Equal(key, both) || !bytes.Equal(key[ed25519.SeedSize:], point) || !key.Public().(ed25519.PublicKey).Equal(pub.key) {
+	if !bytes.Equal(key, both) || !bytes.Equal(key[ed25519.SeedSize:], point) || !bytes.Equal(point, public) {
 		return nil, errors.New("the private key file is damaged: public and private half do not belong together")
 	}
 	return key, nil
