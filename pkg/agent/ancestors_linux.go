@@ -113,3 +113,33 @@ func readStart(path string, buf []byte) []byte {
 	n, _ := f.Read(buf)
 	return buf[:n]
 }
+
+// Identity names the process among all that the system has run since it started: its
+// number, and when it began in ticks since then. It is "" where that cannot be read.
+func (p Process) Identity() string {
+	if ticks := startOf(p.PID); ticks != "" {
+		return strconv.Itoa(p.PID) + ":" + ticks
+	}
+	return ""
+}
+
+// Gone reports whether the process with this identity has ended.
+func Gone(identity string) bool {
+	pid, ticks, _ := strings.Cut(identity, ":")
+	n, err := strconv.Atoi(pid)
+	return err != nil || startOf(n) != ticks
+}
+
+// startOf is field 22 of proc_pid_stat(5).
+func startOf(pid int) string {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return ""
+	}
+	// The second field is a name in parentheses, which may hold anything.
+	_, rest, _ := strings.Cut(string(data[bytes.LastIndexByte(data, ')')+1:]), " ")
+	if fields := strings.Fields(rest); len(fields) > 19 {
+		return fields[19]
+	}
+	return ""
+}

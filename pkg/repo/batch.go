@@ -270,3 +270,56 @@ func (b *Batch) exists(id change.ID) (bool, error) {
 	}
 	return true, o.Close()
 }
+
+// FileAt reads the file at a path in a commit, and its blob's id; "" when no file
+// stands there. The content of one above limit bytes is nil.
+func FileAt(objs change.Objects, commit change.ID, path string, limit int64) (content []byte, blob change.ID, err error) {
+	id, err := TreeOf(objs, commit)
+	if err != nil {
+		return nil, "", err
+	}
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		e, err := entryOf(objs, id, part)
+		if err != nil || e.ID == "" {
+			return nil, "", err
+		}
+		if last := i == len(parts)-1; last != e.IsFile() || !last && !e.IsTree() {
+			return nil, "", nil
+		}
+		id = e.ID
+	}
+	o, err := objs.Open(id)
+	if err != nil {
+		return nil, "", err
+	}
+	defer o.Close()
+	if o.Size > limit {
+		return nil, id, nil
+	}
+	content, err = io.ReadAll(o)
+	return content, id, err
+}
+
+// entryOf finds a name in a tree; the zero Entry when it is not there.
+func entryOf(objs change.Objects, tree change.ID, name string) (change.Entry, error) {
+	o, err := objs.Open(tree)
+	if err != nil {
+		return change.Entry{}, err
+	}
+	defer o.Close()
+	raw, err := io.ReadAll(o)
+	if err != nil {
+		return change.Entry{}, err
+	}
+	entries, err := change.ParseTree(raw, len(tree))
+	if err != nil {
+		return change.Entry{}, err
+	}
+	for _, e := range entries {
+		if e.Name == name {
+			return e, nil
+		}
+	}
+	return change.Entry{}, nil
+}

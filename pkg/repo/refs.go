@@ -11,6 +11,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -453,4 +454,74 @@ func (r *Repo) Range(ctx context.Context, specs ...string) (include, exclude []c
 		return nil, nil, fmt.Errorf("%q: %w", strings.Join(specs, " "), ErrNoRef)
 	}
 	return include, exclude, nil
+}
+
+// A Dirty file differs from HEAD, in the index or in the work tree, or git does not know
+// it and does not ignore it.
+type Dirty struct {
+	Path string
+	// Between says that the index has another version than HEAD and the work tree.
+	Between bool
+}
+
+// Dirty lists the dirty files of the work tree.
+func (r *Repo) Dirty(ctx context.Context) ([]Dirty, error) {
+	out, err := run(r.Command(ctx, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all"), nil)
+	if err != nil {
+		return nil, fmt.Errorf("list what changed: %w", err)
+	}
+	var dirty []Dirty
+	for entry := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		if len(entry) > 3 {
+			dirty = append(dirty, Dirty{entry[3:], strings.Contains("MARCT", entry[:1]) && entry[1] != ' '})
+		}
+	}
+	return dirty, nil
+}
+
+// Staged reads a file as the index has it; nil when it has none.
+func (r *Repo) Staged(ctx context.Context, path string) ([]byte, error) {
+	out, err := run(r.Command(ctx, "cat-file", "blob", ":0:"+path), nil)
+	if exitCode(err) == 128 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what is staged: %w", err)
+	}
+	return out, nil
+}
+
+// Stashes lists the commits that are stashed, the latest last. Without any it starts no
+// process.
+func (r *Repo) Stashes(ctx context.Context) ([]change.ID, error) {
+	if _, err := r.Ref(ctx, "refs/stash"); err != nil {
+		if errors.Is(err, ErrNoRef) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	out, err := r.output(ctx, nil, "rev-list", "--walk-reflogs", "refs/stash", "--")
+	if err != nil {
+		return nil, fmt.Errorf("list the stash: %w", err)
+	}
+	var ids []change.ID
+	for line := range strings.FieldsSeq(out) {
+		id, err := change.ParseID(line)
+		if err != nil {
+			return nil, fmt.Errorf("list the stash: %w", err)
+		}
+		ids = append(ids, id)
+	}
+	slices.Reverse(ids)
+	return ids, nil
+}
+
+// Changed lists the files that differ between a commit and its first parent.
+func (r *Repo) Changed(ctx context.Context, commit change.ID) ([]string, error) {
+	out, err := run(r.Command(ctx, "diff-tree", "-r", "-z", "--root", "--name-only", "--no-renames", "--no-commit-id",
+		commit.String()+"^1", commit.String()), nil)
+	if err != nil {
+		return nil, fmt.Errorf("list what a commit changed: %w", err)
+	}
+	return strings.FieldsFunc(string(out), func(r rune) bool { return r == 0 }), nil
 }
