@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 type scene struct {
 	t     *testing.T
 	seed  uint64
+	loose bool // agents are killed and overlap: doubt is allowed
 	rand  *rand.Rand
 	watch *Watch
 	log   []string
@@ -33,6 +35,8 @@ type scene struct {
 	stash   []change.ID // of whole files
 	n       int
 	calls   int
+
+	doubts, sure int // lines of agents that were in doubt, and not
 }
 
 func newScene(t *testing.T, seed uint64) *scene {
@@ -175,7 +179,11 @@ func (s *scene) agentEdits(name string) {
 		s.must(s.watch.BeforeEdit(ctx, c, []string{path}))
 	}
 	s.edit(name, path)
-	s.must(s.watch.AfterEdit(ctx, c, []Edited{{Path: path, Before: before}}))
+	var after []byte
+	if s.rand.IntN(2) == 0 {
+		after = []byte(s.work[path])
+	}
+	s.must(s.watch.AfterEdit(ctx, c, []Edited{{Path: path, Before: before, After: after}}))
 	s.note("%s edits %s", name, path)
 }
 
@@ -379,6 +387,14 @@ func (s *scene) check(path string, live func(Actor) bool) {
 		if is == "human" && !had && s.inHead(lines[i]) {
 			continue // a new name for what is committed: the commit before tells
 		}
+		if is == "doubt" {
+			s.doubts++
+			if s.loose {
+				continue
+			}
+		} else if want != "human" {
+			s.sure++
+		}
 		if is != want {
 			s.t.Fatalf("seed %d: %s: line %q is said to be by %s\n%s\n%s", s.seed, path, lines[i], is, text, strings.Join(s.log, "\n"))
 		}
@@ -397,6 +413,109 @@ func TestAttributionIsNeverWrong(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Agents are killed between before and after, their calls overlap, and some are never
+// heard to begin: a line may come out in doubt then, and never as somebody else's.
+func TestDoubtIsSaid(t *testing.T) {
+	const seeds, shards = 2400, 8
+	for shard := range uint64(shards) {
+		t.Run(fmt.Sprintf("seeds %d and up", shard*seeds/shards), func(t *testing.T) {
+			t.Parallel()
+			doubts, sure := 0, 0
+			for seed := range uint64(seeds / shards) {
+				s := playLoose(t, shard*seeds/shards+seed)
+				doubts, sure = doubts+s.doubts, sure+s.sure
+			}
+			if doubts == 0 || sure < doubts/3 {
+				t.Errorf("%d lines of agents in doubt, %d not", doubts, sure)
+			}
+		})
+	}
+}
+
+// A goingOn call was begun by an agent and may end.
+type goingOn struct {
+	Call
+	path  string // of an edit; "" for a command
+	heard bool
+	dead  bool
+}
+
+func (s *scene) end(c *goingOn) {
+	if c.path != "" {
+		s.must(s.watch.AfterEdit(context.Background(), c.Call, []Edited{{Path: c.path}}))
+	} else {
+		s.must(s.watch.AfterShell(context.Background(), c.Call))
+	}
+	s.note("%s ends", c.ID)
+}
+
+func playLoose(t *testing.T, seed uint64) *scene {
+	s := newScene(t, seed)
+	s.loose = true
+	ctx := context.Background()
+	var open []*goingOn
+	dead := map[string]bool{}
+	s.watch.gone = func(p string) bool { return dead[p] }
+	for range 40 {
+		var c *goingOn
+		if len(open) > 0 {
+			c = open[s.rand.IntN(len(open))]
+		}
+		switch n := s.rand.IntN(10); {
+		case n < 2: // a call begins, heard or not
+			name := []string{"claude", "codex", "qwen"}[s.rand.IntN(3)]
+			c := &goingOn{Call: s.call(name), heard: s.rand.IntN(6) > 0}
+			c.Process = fmt.Sprintf("process %s %d", name, s.calls)
+			if s.rand.IntN(2) == 0 {
+				c.path = s.somePath()
+			}
+			s.note("%s %s begins %q heard %v", name, c.ID, c.path, c.heard)
+			switch {
+			case !c.heard: // what nobody looks at in between can still be told
+				s.edit(name, cmp.Or(c.path, s.somePath()))
+				s.end(c)
+				continue
+			case c.path != "":
+				s.must(s.watch.BeforeEdit(ctx, c.Call, []string{c.path}))
+			default:
+				s.must(s.watch.BeforeShell(ctx, c.Call))
+			}
+			open = append(open, c)
+		case n < 5 && c != nil: // it does something
+			path := c.path
+			if path == "" {
+				path = s.somePath()
+			}
+			s.edit(c.Actor.Tool.Name, path)
+			s.note("%s changes %s", c.ID, path)
+		case n < 7 && c != nil: // it ends, is killed, or the whole session ends
+			if s.rand.IntN(4) == 0 {
+				dead[c.Process] = true
+				s.note("%s is killed", c.ID)
+			} else {
+				s.end(c)
+			}
+			open = slices.DeleteFunc(open, func(o *goingOn) bool { return o == c })
+		case n < 8: // a person; while calls are open that may change the file, nobody can tell
+			path := s.somePath()
+			if !slices.ContainsFunc(open, func(c *goingOn) bool { return c.path == "" || c.path == path }) {
+				s.edit("human", path)
+				s.note("a human edits %s", path)
+			}
+		case n < 9:
+			s.gitThing(nil)
+		default:
+			s.agentEdits([]string{"claude", "codex"}[s.rand.IntN(2)])
+		}
+	}
+	for _, c := range open {
+		s.end(c)
+	}
+	s.index = maps.Clone(s.work)
+	s.commit(nil)
+	return s
 }
 
 func playScene(t *testing.T, seed uint64) {

@@ -90,11 +90,13 @@ func (w *Watch) BeforeEdit(ctx context.Context, c Call, paths []string) error {
 type Edited struct {
 	Path   string
 	From   string // its name before, where the edit gave it another; else ""
-	Before []byte // what it held before, where the agent says so
+	Before []byte // what it held before, where the agent says so; else nil
+	After  []byte // what the agent gave it, where it says so; else nil: what it holds now
 }
 
-// AfterEdit is told of files that an agent has edited. What it was told before the edit
-// or what the agent says about it makes it sure of what the edit changed.
+// AfterEdit is told of files that an agent has edited. The agent's word of both contents
+// makes it sure of what the edit changed; one of them, or BeforeEdit, as long as
+// nobody else was at work on the file.
 func (w *Watch) AfterEdit(ctx context.Context, c Call, files []Edited) error {
 	return w.locked(ctx, func(open []openCall) error {
 		others, own := w.without(open, c)
@@ -121,30 +123,42 @@ func (w *Watch) edited(ctx context.Context, a Actor, e Edited, heard bool, other
 	if err != nil {
 		return err
 	}
-	sure := heard && f != nil || e.Before != nil
+	heard = heard && f != nil
 	if f == nil && e.From != "" {
 		if f, err = w.load(e.From); err != nil {
 			return err
 		}
 		if f != nil {
-			f, sure = f.as(e.Path, f.Now), true
+			f, heard = f.as(e.Path, f.Now), true
 		}
 	}
+	first, after := content, content
+	if e.After != nil {
+		after = e.After
+	}
+	if e.Before != nil {
+		first = e.Before
+	}
 	if f == nil {
-		first := content
-		if e.Before != nil {
-			first = e.Before
-		}
 		if f, err = w.begin(ctx, e.Path, first, head, nil, nil); err != nil {
 			return err
 		}
 	}
+	about := besides(a, others, e.Path)
 	if e.Before != nil {
 		o, hand := doubt(others)(f)
 		f.see(e.Before, o, hand, head)
 	}
-	f.see(content, f.hand(a, sure, others), Typing, head)
+	told := e.Before != nil && e.After != nil
+	f.see(after, f.hand(a, told || len(about) == 0 && (heard || e.Before != nil), about), Typing, head)
+	o, hand := doubt(others)(f)
+	f.see(content, o, hand, head)
 	return w.save(f)
+}
+
+// besides are those of the calls that may change a file, and are not an actor's own.
+func besides(a Actor, calls []openCall, path string) []openCall {
+	return slices.DeleteFunc(slices.Clone(calls), func(c openCall) bool { return !c.about(path) || c.Actor == a })
 }
 
 // hand is the owner of what changed while an actor was at work: for sure, if not even
@@ -154,10 +168,10 @@ func (f *Work) hand(a Actor, sure bool, others []openCall) Owner {
 	switch {
 	case sure:
 		return o
-	case others == nil:
+	case len(others) == 0:
 		return perhaps(o)
 	}
-	return f.oneOf(append(others, openCall{Call: Call{Actor: a}}))
+	return Anyone
 }
 
 // oneOf is the owner of what any of these calls may have written, or none.
@@ -227,7 +241,7 @@ func paths(dirty []repo.Dirty) []string {
 // known when none is about it.
 func doubt(open []openCall) whose {
 	return func(f *Work) (Owner, Hand) {
-		about := slices.DeleteFunc(slices.Clone(open), func(c openCall) bool { return !c.about(f.Path) })
+		about := besides(Actor{}, open, f.Path)
 		if len(about) == 0 {
 			return Nobody, Moving
 		}
@@ -363,7 +377,7 @@ func (w *Watch) closeAll(ctx context.Context, open []openCall, over func(openCal
 // was.
 func (w *Watch) ended(ctx context.Context, c openCall, dirty []repo.Dirty, others []openCall, sure bool) error {
 	its := func(f *Work) (Owner, Hand) {
-		about := slices.DeleteFunc(slices.Clone(others), func(o openCall) bool { return !o.about(f.Path) || o.Actor == c.Actor })
+		about := besides(c.Actor, others, f.Path)
 		known := !c.partial || slices.Contains(c.dirty, f.Path)
 		return f.hand(c.Actor, sure && known && len(about) == 0, about), Moving
 	}
