@@ -85,7 +85,9 @@ func (h *history) edit() {
 	h.n++
 	name := h.name()
 	text := h.read(name)
-	line := func() string { return []string{"}\n", "\n", "return nil\n", fmt.Sprintf("line %d\n", h.rand.IntN(400))}[h.rand.IntN(4)] }
+	line := func() string {
+		return []string{"}\n", "\n", "return nil\n", fmt.Sprintf("line %d\n", h.rand.IntN(400))}[h.rand.IntN(4)]
+	}
 	switch h.rand.IntN(10) {
 	case 0: // a new file, or the same on both sides
 		name = fmt.Sprintf("new/file%d", h.rand.IntN(6))
