@@ -157,29 +157,29 @@ func (j *judge) madeOf(ctx context.Context, v CommitVerdict, parts []change.RawC
 // add takes a part's records and signers into the verdict on what was made of it. The
 // weakest evidence is that of the whole. How many lines of a part are still there is
 // not known.
-func (v *CommitVerdict) add(part CommitVerdict) {
+func (c *CommitVerdict) add(part CommitVerdict) {
 	if part.Verdict == Exempt {
 		return
 	}
-	if v.Evidence == "" || v.Evidence.rank() > part.Evidence.rank() {
-		v.Evidence = part.Evidence
+	if c.Evidence == "" || c.Evidence.rank() > part.Evidence.rank() {
+		c.Evidence = part.Evidence
 	}
 	for _, r := range part.Records {
 		r.Lines = nil
-		if !slices.ContainsFunc(v.Records, r.same) {
-			v.Records = append(v.Records, r)
+		if !slices.ContainsFunc(c.Records, r.same) {
+			c.Records = append(c.Records, r)
 		}
 	}
-	if v.None == "" {
-		v.None = part.None
+	if c.None == "" {
+		c.None = part.None
 	}
-	if len(v.Records) > 0 {
-		v.None = ""
+	if len(c.Records) > 0 {
+		c.None = ""
 	}
 	for _, s := range part.Signers {
 		s.Time = "" // each part has its own
-		if !slices.Contains(v.Signers, s) {
-			v.Signers = append(v.Signers, s)
+		if !slices.Contains(c.Signers, s) {
+			c.Signers = append(c.Signers, s)
 		}
 	}
 }
