@@ -12,13 +12,19 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/hooks/prereceive"
 )
 
+// memory is what the Go runtime may hold, in bytes, before it collects garbage at any
+// cost: the worst push needs little more, and a server has other work.
+const memory = 48 << 20
+
 func main() {
+	debug.SetMemoryLimit(memory)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	dir, err := os.Getwd()

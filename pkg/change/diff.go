@@ -57,7 +57,7 @@ func (d *differ) compare(old, new []byte, mid hunk) bool {
 	}
 	d.table.reset(old, new, n+m)
 	d.old.read(&d.table, old, mid.oldStart, mid.oldEnd, n, 0)
-	d.new.read(&d.table, new, mid.newStart, mid.newEnd, m, len(old))
+	d.new.readLike(&d.old, old, &d.table, new, mid.newStart, mid.newEnd, m, len(old))
 	if d.table.distance(d.old.class, d.new.class) > maxEdits {
 		return false
 	}

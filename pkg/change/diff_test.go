@@ -3,7 +3,9 @@ package change
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -228,5 +230,28 @@ func TestWorkIsBounded(t *testing.T) {
 			}
 			t.Logf("%s: hunks %v, %d steps, %d KiB", name, ok, d.steps, held>>10)
 		})
+	}
+}
+
+// A differ has its memory from the pair before, which must not shine through.
+func TestADifferForgetsThePairBefore(t *testing.T) {
+	r := rand.New(rand.NewPCG(29, 30))
+	large := hostilePairs()
+	names := slices.Sorted(maps.Keys(large))
+	var d differ
+	for i := range 3000 {
+		alphabet := 1 + r.IntN(1+i%40)
+		old := randomText(r, 1+i%60, alphabet)
+		new := edited(r, old, r.IntN(9), alphabet)
+		if i%300 == 0 {
+			pair := large[names[i/300]]
+			old, new = pair[0], pair[1]
+		}
+		var fresh differ
+		want, wantOK := fresh.lines([]byte(old), []byte(new))
+		got, ok := d.lines([]byte(old), []byte(new))
+		if ok != wantOK || !slices.Equal(got, want) {
+			t.Fatalf("pair %d: got %v, %v, want %v, %v", i, got, ok, want, wantOK)
+		}
 	}
 }

@@ -27,19 +27,13 @@ const binaryProbe = 8000
 // objs.Open, or Read of what it gave, at most one pair of files is compared:
 // limited work (see Stats.Steps) of some tenths of a second. How much is read
 // and for how long is for objs to limit: its errors come back wrapped, with
-// the path.
+// the path. Objects that are a Prefetcher hear beforehand what is opened.
 //
 // Other errors are ErrTooLarge and *MalformedError, wrapped. The counts are
 // right so far when there is an error, too.
 func Compute(objs Objects, old, new ID) (provenance.Digest, Stats, error) {
-	var digest provenance.Digest
-	sum := sha256.New()
-	stats, err := writeChange(sum, objs, old, new)
-	if err != nil {
-		return digest, stats, err
-	}
-	sum.Sum(digest[:0])
-	return digest, stats, nil
+	var d Digester
+	return d.Compute(objs, old, new)
 }
 
 // OfCommit is the change digest that a commit carries, by the trees of its parents
@@ -57,18 +51,9 @@ func OfCommit(objs Objects, parentTrees []ID, tree ID) (provenance.Digest, Stats
 	return OfMerge(len(parentTrees), first), stats, nil
 }
 
-// writeChange writes what is hashed. w must not fail.
-func writeChange(w io.Writer, objs Objects, old, new ID) (Stats, error) {
-	d := digester{objs: objs, out: stream{w: w}}
-	d.out.text(version)
-	err := walkTrees(objs, old, new, d.path)
-	d.out.flush()
-	d.stats.Steps = d.diff.steps
-	return d.stats, err
-}
-
-// A digester writes the records of paths in the order in which it is told them.
-type digester struct {
+// A Digester computes one change digest after another in the same memory. The zero
+// value is ready for use, by one goroutine.
+type Digester struct {
 	objs  Objects
 	out   stream
 	diff  differ
@@ -77,8 +62,32 @@ type digester struct {
 	copy  []byte    // memory for hashing what is not held
 }
 
+// Compute does what the function Compute does.
+func (d *Digester) Compute(objs Objects, old, new ID) (provenance.Digest, Stats, error) {
+	var digest provenance.Digest
+	sum := sha256.New()
+	stats, err := d.write(sum, objs, old, new)
+	if err != nil {
+		return digest, stats, err
+	}
+	sum.Sum(digest[:0])
+	return digest, stats, nil
+}
+
+// write writes what is hashed. w must not fail.
+func (d *Digester) write(w io.Writer, objs Objects, old, new ID) (Stats, error) {
+	d.objs, d.stats, d.diff.steps = objs, Stats{}, 0
+	d.out = stream{w: w, buf: d.out.buf[:0]}
+	d.out.text(version)
+	err := walkTrees(objs, old, new, d.path)
+	d.out.flush()
+	d.stats.Steps = d.diff.steps
+	d.objs, d.out.w = nil, nil
+	return d.stats, err
+}
+
 // path writes the records of one path that differs.
-func (d *digester) path(path []byte, old, new treeEntry) error {
+func (d *Digester) path(path []byte, old, new treeEntry) error {
 	d.stats.Files++
 	if old.id == nil || new.id == nil || old.kind() == new.kind() {
 		return d.record(path, old, new)
@@ -89,7 +98,7 @@ func (d *digester) path(path []byte, old, new treeEntry) error {
 	return d.record(path, treeEntry{}, new)
 }
 
-func (d *digester) record(path []byte, old, new treeEntry) error {
+func (d *Digester) record(path []byte, old, new treeEntry) error {
 	before, after := leafOf(old), leafOf(new)
 	d.out.byte(byte(before.kind))
 	d.out.byte(byte(after.kind))
@@ -131,7 +140,7 @@ func leafOf(e treeEntry) leaf {
 }
 
 // content writes how a file's text changed, or the sums of what it was and is.
-func (d *digester) content(old, new treeEntry, text bool) error {
+func (d *Digester) content(old, new treeEntry, text bool) error {
 	before, err := d.load(old.id, 0, text)
 	if err != nil {
 		return err
@@ -152,7 +161,7 @@ func (d *digester) content(old, new treeEntry, text bool) error {
 	return nil
 }
 
-func (d *digester) hunks(hunks []hunk, old, new []byte) {
+func (d *Digester) hunks(hunks []hunk, old, new []byte) {
 	d.out.byte('h')
 	d.out.number(uint64(len(hunks)))
 	for _, h := range hunks {
@@ -182,7 +191,7 @@ func (b *blob) digest() []byte {
 
 // load reads a blob; no id gives the empty text. The text lives until the next
 // load on the same side.
-func (d *digester) load(id []byte, side int, text bool) (blob, error) {
+func (d *Digester) load(id []byte, side int, text bool) (blob, error) {
 	if id == nil {
 		return blob{isText: true}, nil
 	}
@@ -198,12 +207,11 @@ func (d *digester) load(id []byte, side int, text bool) (blob, error) {
 	return b, nil
 }
 
-func (d *digester) read(obj Object, side int, text bool) (blob, error) {
+func (d *Digester) read(obj Object, side int, text bool) (blob, error) {
 	if !text || obj.Size > maxText {
 		return d.sum(obj)
 	}
-	content, err := readAll(obj, d.spare[side])
-	d.spare[side] = content[:0]
+	content, err := readAll(obj, &d.spare[side])
 	if err != nil {
 		return blob{}, err
 	}
@@ -214,7 +222,7 @@ func (d *digester) read(obj Object, side int, text bool) (blob, error) {
 }
 
 // sum hashes an object without holding it.
-func (d *digester) sum(obj Object) (blob, error) {
+func (d *Digester) sum(obj Object) (blob, error) {
 	if d.copy == nil {
 		d.copy = make([]byte, 32<<10)
 	}
@@ -241,20 +249,28 @@ func open(objs Objects, id ID, kind string) (Object, error) {
 	return obj, nil
 }
 
-// readAll reads an object whose size the caller has found bearable, into the
-// memory of buf when that suffices.
-func readAll(obj Object, buf []byte) ([]byte, error) {
-	size := int(obj.Size)
-	if cap(buf) <= size {
-		buf = make([]byte, max(size+1, 8<<10))
+// readAll gives the content of an object whose size the caller has found bearable:
+// as it is in memory already, or read into that of spare, which grows with it. It is
+// not to be changed, and lasts until spare is used again.
+func readAll(obj Object, spare *[]byte) ([]byte, error) {
+	if held, ok := obj.ReadCloser.(interface{ Whole() []byte }); ok {
+		if n := int64(len(held.Whole())); n != obj.Size {
+			return nil, errSize(n, obj.Size)
+		}
+		return held.Whole(), nil
 	}
+	size := int(obj.Size)
+	if cap(*spare) <= size {
+		*spare = make([]byte, max(size+1, 8<<10))
+	}
+	buf := (*spare)[:size+1]
 	// Room for one byte more shows an object that is too long.
-	n, err := io.ReadFull(obj, buf[:size+1])
+	n, err := io.ReadFull(obj, buf)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return buf[:0], err
+		return nil, err
 	}
 	if n != size {
-		return buf[:0], errSize(int64(n), obj.Size)
+		return nil, errSize(int64(n), obj.Size)
 	}
 	return buf[:size], nil
 }

@@ -419,7 +419,8 @@ func checkAgainstGit(t *testing.T, r gitRepo) {
 			old, parent = r.id(revs[i-1]+"^{tree}"), revs[i-1]
 		}
 		var buf bytes.Buffer
-		stats, err := writeChange(&buf, objs, old, r.id(rev+"^{tree}"))
+		var d Digester
+		stats, err := d.write(&buf, objs, old, r.id(rev+"^{tree}"))
 		if err != nil {
 			t.Fatal(err)
 		}

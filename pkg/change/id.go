@@ -54,7 +54,8 @@ type Objects interface {
 	Open(id ID) (Object, error)
 }
 
-// An Object is one git object being read.
+// An Object is one git object being read. A ReadCloser that has all of its content in
+// memory may say so with a method Whole() []byte; nobody changes these bytes.
 type Object struct {
 	Type string
 	Size int64

@@ -18,11 +18,51 @@ func (l *lineList) read(t *table, text []byte, from, to, n, base int) {
 	l.class, l.start = resize(l.class, n), resize(l.start, n+1)
 	for i := range l.class {
 		line := lineAfter(text[:to], from)
-		l.class[i] = t.classOf(line, base+from)
+		l.class[i] = t.classOf(line, base+from, i)
 		l.start[i] = int32(from)
 		from += len(line)
 	}
 	l.start[n] = int32(to)
+}
+
+// readLike is read where other was read before, from otherText. Lines that follow
+// each other there mostly do so here, and need no look into the table.
+func (l *lineList) readLike(other *lineList, otherText []byte, t *table, text []byte, from, to, n, base int) {
+	l.class, l.start = resize(l.class, n), resize(l.start, n+1)
+	next := 0 // the line of other that is likely to come
+	for i := 0; i < n; i++ {
+		for run := other.run(otherText, next, text[from:to]); run > 0; run-- {
+			l.class[i], l.start[i] = other.class[next], int32(from)
+			from += int(other.start[next+1] - other.start[next])
+			i, next = i+1, next+1
+		}
+		if i == n {
+			break
+		}
+		line := lineAfter(text[:to], from)
+		l.class[i] = t.classOf(line, base+from, -1)
+		l.start[i] = int32(from)
+		from += len(line)
+		if first := int(t.first[l.class[i]]); first >= 0 {
+			next = first + 1
+		}
+	}
+	l.start[n] = int32(to)
+}
+
+// run is how many lines from that one on are the first lines of text.
+func (l *lineList) run(own []byte, line int, text []byte) int {
+	if line >= len(l.class) {
+		return 0
+	}
+	last := len(l.class)
+	from := l.start[line]
+	end := from + int32(commonPrefix(own[from:l.start[last]], text))
+	n := 0
+	for line+n < last && l.start[line+n+1] <= end && own[l.start[line+n+1]-1] == '\n' {
+		n++
+	}
+	return n
 }
 
 // A table gives equal lines of two texts equal small numbers. Its hash has a
@@ -33,7 +73,8 @@ type table struct {
 	old, new []byte
 	slots    []slot // a power of two, at least twice as many as lines
 	mask     uint32
-	classes  []span // the first line of each class
+	classes  []span  // the first line of each class
+	first    []int32 // and its number in old, -1 for none
 	balance  []int32
 }
 
@@ -54,15 +95,18 @@ func (t *table) reset(old, new []byte, lines int) {
 	t.slots = resize(t.slots, size)
 	clear(t.slots)
 	t.mask = uint32(size - 1)
-	t.classes = t.classes[:0]
+	t.classes, t.first = t.classes[:0], t.first[:0]
 }
 
-func (t *table) classOf(line []byte, at int) int32 {
+// classOf is the class of line, which stands at that offset and has that number in old,
+// -1 in new.
+func (t *table) classOf(line []byte, at, number int) int32 {
 	hash := uint32(maphash.Bytes(t.seed, line))
 	for i := hash & t.mask; ; i = (i + 1) & t.mask {
 		s := &t.slots[i]
 		if s.class == 0 {
 			t.classes = append(t.classes, span{int32(at), int32(at + len(line))})
+			t.first = append(t.first, int32(number))
 			*s = slot{hash, int32(len(t.classes))}
 			return s.class - 1
 		}

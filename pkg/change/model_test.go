@@ -231,14 +231,15 @@ func modelSlide(old, new []string, hunks []modelHunk) ([]modelHunk, bool) {
 
 // A change that is read back from its stream.
 type decoded struct {
-	kinds    string
-	oldMode  uint64
-	newMode  uint64
-	path     string
-	links    []string
-	hunks    [][4]string
-	sums     string
-	hasHunks bool
+	kinds       string
+	changedMode bool
+	oldMode     uint64
+	newMode     uint64
+	path        string
+	links       []string
+	hunks       [][4]string
+	sums        string
+	hasHunks    bool
 }
 
 // decodeStream reads the grammar of FORMAT.md.
@@ -261,7 +262,7 @@ func decodeStream(stream []byte) (records []decoded, err error) {
 	}
 	for rest != "" {
 		r := decoded{kinds: take(2)}
-		if take(1) == "!" {
+		if r.changedMode = take(1) == "!"; r.changedMode {
 			r.oldMode, r.newMode = number(), number()
 		}
 		r.path = field()

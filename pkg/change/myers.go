@@ -41,10 +41,9 @@ func (s *search) run(old, new []int32) ([]edit, bool) {
 	s.steps = 0
 	if s.reach == nil {
 		s.reach = make([]int32, 2*maxEdits+3)
+		s.forget(maxEdits + 1)
 	}
-	for i := range s.reach {
-		s.reach[i] = nowhere
-	}
+	s.forget(len(s.rows)) // row e has left its cells from -e to e
 	for i := range s.blocks {
 		s.blocks[i] = s.blocks[i][:0]
 	}
@@ -54,6 +53,13 @@ func (s *search) run(old, new []int32) ([]edit, bool) {
 	}
 	s.back(len(old), len(new))
 	return s.edits, true
+}
+
+// forget clears the diagonals from -n to n.
+func (s *search) forget(n int) {
+	for k := -n; k <= n; k++ {
+		s.reach[k+maxEdits+1] = nowhere
+	}
 }
 
 // forward fills rows until one reaches the end of both sides.

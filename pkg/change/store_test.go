@@ -136,7 +136,8 @@ func streamOf(t testing.TB, old, new files) ([]byte, Stats) {
 	t.Helper()
 	s := newStore(false)
 	var buf bytes.Buffer
-	stats, err := writeChange(&buf, s, s.tree(old), s.tree(new))
+	var d Digester
+	stats, err := d.write(&buf, s, s.tree(old), s.tree(new))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,6 +112,7 @@ func (e treeEntry) byteAt(n int) byte {
 // treeReader gives the entries of a raw tree one by one, without copying.
 type treeReader struct {
 	raw    []byte
+	memory []byte // of raw, to be used again
 	idSize int
 	pos    int // in raw, behind the last entry
 	count  int // entries read
@@ -131,25 +132,42 @@ func (t *treeReader) next() (treeEntry, bool, error) {
 	if t.pos == len(t.raw) {
 		return treeEntry{}, false, nil
 	}
-	t.count++
 	e, err := t.read()
+	if err == nil {
+		err = t.accept(e)
+	}
 	if err != nil {
 		return treeEntry{}, false, err
 	}
-	if bytes.IndexByte(e.name, '/') >= 0 || len(e.name) == 0 {
-		return treeEntry{}, false, t.malformed("name %.64q is empty or has a slash", e.name)
-	}
-	if t.count > 1 && t.last.compare(e) >= 0 {
-		return treeEntry{}, false, t.malformed("name %.64q is out of order", e.name)
-	}
-	if t.repeats(e) {
-		return treeEntry{}, false, t.malformed("name %.64q comes twice", e.name)
-	}
-	t.last = e
 	return e, true, nil
 }
 
+// accept holds an entry against those before it.
+func (t *treeReader) accept(e treeEntry) error {
+	if bytes.IndexByte(e.name, '/') >= 0 || len(e.name) == 0 {
+		return t.malformed("name %.64q is empty or has a slash", e.name)
+	}
+	if t.count > 1 && t.last.compare(e) >= 0 {
+		return t.malformed("name %.64q is out of order", e.name)
+	}
+	if t.repeats(e) {
+		return t.malformed("name %.64q comes twice", e.name)
+	}
+	t.last = e
+	return nil
+}
+
+// join passes over n bytes in which another reader has accepted all entries, after
+// the same names.
+func (t *treeReader) join(other *treeReader, n int) {
+	t.pos += n
+	t.count, t.last = other.count, other.last
+	t.leaves = append(t.leaves[:0], other.leaves...)
+}
+
+// read takes an entry apart.
 func (t *treeReader) read() (treeEntry, error) {
+	t.count++
 	rest := t.raw[t.pos:]
 	var e treeEntry
 	i := 0
@@ -183,6 +201,9 @@ func (t *treeReader) repeats(e treeEntry) bool {
 	n := len(t.leaves)
 	return n > 0 && len(t.leaves[n-1]) == len(e.name)
 }
+
+// unread takes back the last read, which began there and was not accepted.
+func (t *treeReader) unread(start int) { t.pos, t.count = start, t.count-1 }
 
 func (t *treeReader) malformed(format string, args ...any) error {
 	return &MalformedError{Object: "tree", Line: t.count, Reason: fmt.Sprintf(format, args...)}

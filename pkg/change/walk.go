@@ -34,6 +34,7 @@ type walker struct {
 	visit  func(path []byte, old, new treeEntry) error
 	idSize int
 
+	pairs   []pair // that differ in the trees being walked, outer ones first
 	path    []byte // of the trees being walked, with a slash at the end
 	depth   int
 	held    int
@@ -62,36 +63,124 @@ func (w *walker) trees(old, new []byte) error {
 	return err
 }
 
-// merge goes through two trees side by side.
+// merge goes through two trees side by side, by stretches of what differs, so that
+// objects can be announced before the first of them is opened.
 func (w *walker) merge(a, b *treeReader) error {
-	left, err := w.advance(a)
-	if err != nil {
-		return err
-	}
-	right, err := w.advance(b)
-	if err != nil {
-		return err
-	}
-	for left.id != nil || right.id != nil {
-		var old, new treeEntry
-		order := compareHeads(left, right)
-		if order <= 0 {
-			old = left
-			if left, err = w.advance(a); err != nil {
+	m := merger{a: a, b: b}
+	start := len(w.pairs)
+	for {
+		if err := w.stretch(&m); err != nil {
+			return err
+		}
+		end := len(w.pairs)
+		if start == end {
+			return nil
+		}
+		announce(w.objs, w.pairs[start:end])
+		for i := start; i < end; i++ {
+			if err := w.differ(w.pairs[i].old, w.pairs[i].new); err != nil {
 				return err
 			}
+		}
+		release(w.objs, w.pairs[start:end])
+		w.pairs = w.pairs[:start]
+	}
+}
+
+// stretch adds the next pairs that differ to those of the walker, none at the end.
+func (w *walker) stretch(m *merger) error {
+	for range ahead {
+		p, ok, err := m.next()
+		if err != nil {
+			return w.at(fmt.Errorf("read tree: %w", err))
+		}
+		if !ok {
+			return nil
+		}
+		w.pairs = append(w.pairs, p)
+	}
+	return nil
+}
+
+// A pair is what has one name on both sides, or on one and zero on the other.
+type pair struct{ old, new treeEntry }
+
+// A merger finds what differs between two trees.
+type merger struct {
+	a, b        *treeReader
+	left, right treeEntry // what comes next; no id at the end of a side
+	begun       bool
+	apart       bool // the names so far are not the same on both sides
+}
+
+// next gives the next pair that differs; it reports false at the end.
+func (m *merger) next() (pair, bool, error) {
+	if !m.begun {
+		m.begun = true
+		if err := m.together(); err != nil {
+			return pair{}, false, err
+		}
+	}
+	for m.left.id != nil || m.right.id != nil {
+		var p pair
+		order := compareHeads(m.left, m.right)
+		if order <= 0 {
+			p.old = m.left
 		}
 		if order >= 0 {
-			new = right
-			if right, err = w.advance(b); err != nil {
-				return err
-			}
+			p.new = m.right
 		}
-		if err := w.differ(old, new); err != nil {
+		if err := m.advance(order); err != nil {
+			return pair{}, false, err
+		}
+		if !bytes.Equal(p.old.id, p.new.id) || p.old.canonical() != p.new.canonical() {
+			return p, true, nil
+		}
+	}
+	return pair{}, false, nil
+}
+
+func (m *merger) advance(order int) (err error) {
+	m.apart = m.apart || order != 0
+	if !m.apart {
+		return m.together()
+	}
+	if order <= 0 {
+		if m.left, _, err = m.a.next(); err != nil {
 			return err
 		}
 	}
-	return nil
+	if order >= 0 {
+		m.right, _, err = m.b.next()
+	}
+	return err
+}
+
+// together reads on where all names so far are the same on both sides. Of entries
+// that are the same altogether, as most are, one side says it all.
+func (m *merger) together() (err error) {
+	from := m.a.pos
+	same := from + commonPrefix(m.a.raw[from:], m.b.raw[m.b.pos:])
+	for m.a.pos < len(m.a.raw) {
+		start := m.a.pos
+		e, err := m.a.read()
+		if err != nil {
+			return err
+		}
+		if m.a.pos > same {
+			m.a.unread(start)
+			break
+		}
+		if err := m.a.accept(e); err != nil {
+			return err
+		}
+	}
+	m.b.join(m.a, m.a.pos-from)
+	if m.left, _, err = m.a.next(); err != nil {
+		return err
+	}
+	m.right, _, err = m.b.next()
+	return err
 }
 
 // compareHeads orders what comes next on each side; a side that is at its end
@@ -108,9 +197,6 @@ func compareHeads(left, right treeEntry) int {
 
 // differ looks at what has one name on both sides, or on one.
 func (w *walker) differ(old, new treeEntry) error {
-	if bytes.Equal(old.id, new.id) && old.canonical() == new.canonical() {
-		return nil
-	}
 	e := old
 	if old.id == nil {
 		e = new
@@ -145,40 +231,34 @@ func (w *walker) open(id []byte) (*treeReader, error) {
 	if err != nil {
 		return nil, w.at(err)
 	}
-	raw, err := w.read(obj)
+	t, err := w.read(obj)
 	if err = errors.Join(err, obj.Close()); err != nil {
 		return nil, w.at(fmt.Errorf("read tree %s: %w", ID(id), err))
 	}
-	return newTreeReader(raw, w.idSize), nil
+	return t, nil
 }
 
-func (w *walker) read(obj Object) ([]byte, error) {
+func (w *walker) read(obj Object) (*treeReader, error) {
 	if obj.Size > int64(maxHeld-w.held) {
 		return nil, fmt.Errorf("%w: more than %d bytes of trees", ErrTooLarge, maxHeld)
 	}
-	var buf []byte
+	var memory []byte
 	if n := len(w.spare); n > 0 {
-		buf, w.spare = w.spare[n-1], w.spare[:n-1]
+		memory, w.spare = w.spare[n-1], w.spare[:n-1]
 	}
-	raw, err := readAll(obj, buf)
+	raw, err := readAll(obj, &memory)
 	w.held += len(raw)
-	return raw, err
+	t := newTreeReader(raw, w.idSize)
+	t.memory = memory
+	return t, err
 }
 
 func (w *walker) close(t *treeReader) {
 	w.held -= len(t.raw)
 	// Small ones only, so that spare memory cannot outgrow the limit.
-	if cap(t.raw) > 0 && cap(t.raw) <= 64<<10 && len(w.spare) < 16 {
-		w.spare = append(w.spare, t.raw[:0])
+	if cap(t.memory) > 0 && cap(t.memory) <= 64<<10 && len(w.spare) < 16 {
+		w.spare = append(w.spare, t.memory)
 	}
-}
-
-func (w *walker) advance(t *treeReader) (treeEntry, error) {
-	e, _, err := t.next()
-	if err != nil {
-		return treeEntry{}, w.at(fmt.Errorf("read tree: %w", err))
-	}
-	return e, nil
 }
 
 // at says in which directory an error came up.

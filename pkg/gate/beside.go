@@ -36,30 +36,38 @@ type opinion struct {
 	findings []Finding
 }
 
+// mayStandBeside reports whether anything could stand beside a commit and count. One
+// with a forged attestation gets no second chance.
+func (j *judge) mayStandBeside(job *job) bool {
+	records := j.gate.Records
+	return job.fault == nil && records != nil && records.Any() && !slices.ContainsFunc(job.claims, func(c claim) bool { return c.forged })
+}
+
 // beside judges a commit, none of whose own attestations stands, by those that stand
-// beside it; one with a forged one gets no second chance. It returns nil when none of them stands, and what kept it from
-// looking as a finding.
+// beside it. It returns nil when none of them stands, and what kept it from looking
+// as a finding.
 //
 // The most favourable counts: whoever may attest could as well have written the
 // same into the commit itself. But nothing that the commit itself says of a tool or
 // model can be talked away.
-func (j *judge) beside(ctx context.Context, job *job, s said, claims []claim) (*opinion, *Finding, error) {
-	records := j.gate.Records
-	if records == nil || !records.Any() || slices.ContainsFunc(claims, func(c claim) bool { return c.forged }) {
+func (j *judge) beside(ctx context.Context, job *job) (*opinion, *Finding, error) {
+	if !j.mayStandBeside(job) {
 		return nil, nil, nil
 	}
-	about, err := j.digest(ctx, job)
-	if err != nil {
-		f, err := undigested(err)
+	if !job.digested {
+		j.content.digests(ctx, j.budget, job)
+	}
+	if job.digestErr != nil {
+		f, err := undigested(job.digestErr)
 		return nil, f, err
 	}
-	list, err := records.Attestations(ctx, about)
+	list, err := j.gate.Records.Attestations(ctx, job.digest)
 	if err != nil {
 		return nil, nil, err
 	}
 	var best *opinion
 	for _, d := range list {
-		o, err := j.opinion(ctx, job, s, d)
+		o, err := j.opinion(job, d)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -71,14 +79,14 @@ func (j *judge) beside(ctx context.Context, job *job, s said, claims []claim) (*
 }
 
 // opinion judges the commit by one detached attestation; nil when that does not stand.
-func (j *judge) opinion(ctx context.Context, job *job, own said, d attestation.Detached) (*opinion, error) {
+func (j *judge) opinion(job *job, d attestation.Detached) (*opinion, error) {
 	p, err := provenance.Parse(d.Provenance)
-	if err != nil || !covers(p, own.provenance) {
+	if err != nil || !covers(p, job.said.provenance) {
 		return nil, nil
 	}
 	s := said{values: d.Provenance, provenance: p, attestations: []attestation.Attestation{d.Attestation}}
-	c, err := j.examineOne(ctx, job, s, d.Attestation)
-	if err != nil || !c.stands() {
+	c := j.examineOne(job, s.values, d.Attestation)
+	if err := c.close(job); err != nil || !c.stands() {
 		return nil, err
 	}
 	o := &opinion{said: s, claims: []claim{c}}

@@ -16,61 +16,98 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/trust"
 )
 
-// A judge looks at one commit after the other, for one ref. One goroutine uses it.
+// A judge looks at one batch of commits after the other, for one ref. One goroutine
+// uses it.
 type judge struct {
 	gate    *Gate
 	rule    policy.Rule
 	ref     string
 	names   []string // of the ref: its own, and its target's when it is symbolic
 	budget  *budget
-	objects change.ObjectReader // opened when the first change digest asks for it
+	content *content
 }
 
-func (j *judge) close() {
-	if j.objects != nil {
-		j.objects.Close()
+// batch gives each commit its verdict. The error is for what could not be checked;
+// whatever is wrong with a commit itself is a finding.
+func (j *judge) batch(ctx context.Context, jobs []*job) error {
+	var open []*job
+	for _, job := range jobs {
+		j.begin(job)
+		if j.asksContent(job) {
+			open = append(open, job)
+		}
 	}
+	j.content.digests(ctx, j.budget, open...)
+	for _, job := range jobs {
+		v, err := j.finish(ctx, job)
+		if err != nil {
+			return err
+		}
+		job.verdict = v
+		job.release()
+	}
+	return nil
 }
 
-// commit gives the verdict on one commit. The error is for what could not be
-// checked; whatever is wrong with the commit itself is a finding.
-func (j *judge) commit(ctx context.Context, job *job) (CommitVerdict, error) {
-	v := CommitVerdict{ID: job.id.String(), Ref: j.ref, Evidence: Unknown,
+// begin does what needs nothing but the commit itself.
+func (j *judge) begin(job *job) {
+	job.verdict = CommitVerdict{ID: job.id.String(), Ref: j.ref, Evidence: Unknown,
 		Signers: []SignerView{}, Records: []RecordView{}, Findings: []Finding{}}
 	if job.fault != nil {
-		return j.settle(v, *job.fault), nil
+		return
 	}
-	v.Subject = Subject(job.commit.Message)
-	said, fault := read(job.commit)
-	if fault != nil {
-		return j.madeOr(ctx, job, v, *fault)
+	job.verdict.Subject = Subject(job.commit.Message)
+	job.said, job.fault = read(job.commit)
+	if !j.makes(job) {
+		job.commit.Message = nil // up to a MiB that would wait for the others
 	}
-	v.Records, v.None = viewRecords(said.provenance.Records), string(said.provenance.None)
-	claims, err := j.examine(ctx, job, said)
-	if err != nil {
-		return v, err
+	if job.fault == nil {
+		job.verdict.Records, job.verdict.None = viewRecords(job.said.provenance.Records), string(job.said.provenance.None)
+		job.claims = j.examine(job)
 	}
-	v.Evidence, v.Binding, v.Signers = weigh(said, claims)
-	if exempt, err := j.exempt(ctx, job, v.Evidence, claims); err != nil {
+}
+
+// asksContent reports whether the change digest is needed before anything else can
+// be said. What stands beside a merge is looked for only when it is not exempt.
+func (j *judge) asksContent(job *job) bool {
+	if slices.ContainsFunc(job.claims, func(c claim) bool { return c.open }) {
+		return true
+	}
+	return len(job.parents) < 2 && !slices.ContainsFunc(job.claims, claim.stands) && j.mayStandBeside(job)
+}
+
+// finish settles the verdict, with the change digest where it was asked for.
+func (j *judge) finish(ctx context.Context, job *job) (CommitVerdict, error) {
+	v := job.verdict
+	if job.fault != nil {
+		return j.madeOr(ctx, job, v, *job.fault)
+	}
+	for i := range job.claims {
+		if err := job.claims[i].close(job); err != nil {
+			return v, err
+		}
+	}
+	v.Evidence, v.Binding, v.Signers = weigh(job.said, job.claims)
+	if exempt, err := j.exempt(ctx, job, v.Evidence); err != nil {
 		return v, err
 	} else if exempt {
-		v = j.settle(v, j.claimed(said)...)
+		v = j.settle(v, j.claimed(job.said)...)
 		if v.Verdict == Accepted {
 			v.Verdict = Exempt
 		}
 		return v, nil
 	}
-	if slices.ContainsFunc(claims, claim.stands) {
-		return j.settle(v, j.findings(said, claims, v.Evidence)...), nil
+	findings := j.findings(job.said, job.claims, v.Evidence)
+	if slices.ContainsFunc(job.claims, claim.stands) {
+		return j.settle(v, findings...), nil
 	}
-	beside, why, err := j.beside(ctx, job, said, claims)
+	beside, why, err := j.beside(ctx, job)
 	switch {
 	case err != nil:
 		return v, err
 	case beside != nil:
 		return j.settle(beside.view(v), beside.findings...), nil
 	}
-	findings := j.findings(said, claims, v.Evidence)
 	if why != nil && len(findings) > 0 {
 		findings = append(findings, *why)
 	}
@@ -167,6 +204,7 @@ type claim struct {
 	attestation attestation.Attestation
 	signers     []trust.Signer
 	binding     Binding
+	open        bool // only the change digest can tell how it binds
 	problem     *Finding
 	forged      bool // the signature itself is wrong
 }
@@ -174,37 +212,32 @@ type claim struct {
 func (c claim) stands() bool { return c.problem == nil }
 
 // examine holds each attestation against the commit: signature first, since it is
-// cheap, then trust and time, and the content of files only when all else holds.
-func (j *judge) examine(ctx context.Context, job *job, s said) ([]claim, error) {
+// cheap, then trust and time. The content of files is left for when all else holds.
+func (j *judge) examine(job *job) []claim {
 	var claims []claim
-	for _, a := range s.attestations {
-		c, err := j.examineOne(ctx, job, s, a)
-		if err != nil {
-			return nil, err
-		}
-		claims = append(claims, c)
+	for _, a := range job.said.attestations {
+		claims = append(claims, j.examineOne(job, job.said.values, a))
 	}
-	return claims, nil
+	return claims
 }
 
-func (j *judge) examineOne(ctx context.Context, job *job, s said, a attestation.Attestation) (claim, error) {
+func (j *judge) examineOne(job *job, values []string, a attestation.Attestation) claim {
 	c := claim{attestation: a}
 	known := j.gate.Policy.Signers().Find(a.Key)
-	if f := signature(a, s.values, known); f != nil {
+	if f := signature(a, values, known); f != nil {
 		c.problem, c.forged = f, true
-		return c, nil
+		return c
 	}
 	if c.signers, c.problem = j.trusted(a, known); c.problem != nil {
-		return c, nil
+		return c
 	}
 	if a.Time.After(j.gate.Now.Add(j.rule.Skew)) {
 		c.problem = &Finding{TimeSkew, fmt.Sprintf("signed at %s, which the server's clock has not reached", stamp(a.Time)),
 			"set the clock of the machine that signed, then " + restamp}
-		return c, nil
+		return c
 	}
-	binding, f, err := j.bind(ctx, job, a)
-	c.binding, c.problem = binding, f
-	return c, err
+	j.bind(&c, job)
+	return c
 }
 
 // signature checks a with the key of a known signer or, to tell a forgery from a
@@ -260,85 +293,48 @@ func (j *judge) trusted(a attestation.Attestation, known []trust.Signer) ([]trus
 	return nil, &Finding{rule, Plain(why.Error()), "sign with a key that is valid now: gatekeeper key new; for history that was accepted before, an admin rebaselines"}
 }
 
-// bind finds the strongest binding of a to the commit.
-func (j *judge) bind(ctx context.Context, job *job, a attestation.Attestation) (Binding, *Finding, error) {
-	if change.Bind(job.parents, job.commit.Tree) == a.Bind {
-		return Exact, nil, nil
+// bind finds the strongest binding of a claim to the commit, or leaves it open.
+func (j *judge) bind(c *claim, job *job) {
+	switch {
+	case change.Bind(job.parents, job.commit.Tree) == c.attestation.Bind:
+		c.binding = Exact
+	case len(job.parents) != 1:
+		c.problem = stale("it was signed for other content, or on other parents")
+	case j.rule.Binding == policy.Exact:
+		c.problem = stale("it was signed on another parent, and this ref asks for exact binding")
+	default:
+		c.open = true
 	}
-	if len(job.parents) != 1 {
-		return "", stale("it was signed for other content, or on other parents"), nil
+}
+
+// close settles what was left open, by the change digest of the commit. The error
+// says that none could be made for no fault of the commit's.
+func (c *claim) close(job *job) error {
+	if !c.open {
+		return nil
 	}
-	if j.rule.Binding == policy.Exact {
-		return "", stale("it was signed on another parent, and this ref asks for exact binding"), nil
+	c.open = false
+	var err error
+	switch {
+	case job.digestErr != nil:
+		c.problem, err = undigested(job.digestErr)
+	case job.digest != c.attestation.Change:
+		c.problem = stale("it was signed for another change")
+	default:
+		c.binding = Change
 	}
-	digest, err := j.digest(ctx, job)
-	if err != nil {
-		f, err := undigested(err)
-		return "", f, err
-	}
-	if digest != a.Change {
-		return "", stale("it was signed for another change"), nil
-	}
-	return Change, nil, nil
+	return err
 }
 
 func stale(why string) *Finding { return &Finding{AttestationStale, why, restamp} }
-
-// digest is the change digest that the commit is to carry, worked out once.
-func (j *judge) digest(ctx context.Context, job *job) (provenance.Digest, error) {
-	if job.change != nil {
-		return *job.change, nil
-	}
-	if j.objects == nil {
-		o, err := j.gate.Source.Contents(ctx)
-		if err != nil {
-			return provenance.Digest{}, err
-		}
-		j.objects = o
-	}
-	digest, _, err := change.OfCommit(metered{ctx, j.objects, j.budget}, job.parents, job.commit.Tree)
-	if err == nil {
-		job.change = &digest
-	}
-	return digest, err
-}
-
-// errBudget reports that a push made the gate read all that the policy allows.
-var errBudget = errors.New("limits.read is used up")
-
-// metered counts what is read against the budget of the push, and ends with it.
-type metered struct {
-	ctx     context.Context
-	objects change.Objects
-	budget  *budget
-}
-
-// openCost is what opening an object counts for at least, in bytes: a tree of a few
-// bytes that is opened again and again costs time, too.
-const openCost = 4 << 10
-
-func (m metered) Open(id change.ID) (change.Object, error) {
-	if err := m.ctx.Err(); err != nil {
-		return change.Object{}, err
-	}
-	o, err := m.objects.Open(id)
-	if err != nil {
-		return o, err
-	}
-	if m.budget.read.Add(max(o.Size, openCost)) > m.budget.limits.Read {
-		o.Close()
-		return change.Object{}, errBudget
-	}
-	return o, nil
-}
 
 // exempt reports whether the commit needs no evidence: a merge that brings nothing
 // of its own. What is attested is judged like any other, and a forgery is never
 // passed over. Where binding is exact no merge is exempt: an old commit, made again
 // with its own signature, could be merged to undo a fix; unless the platform itself
 // merges, whose button not everybody may press.
-func (j *judge) exempt(ctx context.Context, job *job, e Evidence, claims []claim) (bool, error) {
-	if j.rule.Binding == policy.Exact && !j.makes(job) || e == Attested || e == NoneObserved || slices.ContainsFunc(claims, func(c claim) bool { return c.forged }) {
+func (j *judge) exempt(ctx context.Context, job *job, e Evidence) (bool, error) {
+	if j.rule.Binding == policy.Exact && !j.makes(job) || e == Attested || e == NoneObserved || slices.ContainsFunc(job.claims, func(c claim) bool { return c.forged }) {
 		return false, nil
 	}
 	return j.replay(ctx, job)

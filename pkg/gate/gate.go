@@ -29,7 +29,8 @@ type Source interface {
 	// PickTree does to onto what a commit with one parent did to that, as
 	// git cherry-pick does, and answers as MergeTree.
 	PickTree(ctx context.Context, onto, commit change.ID) (tree change.ID, clean bool, err error)
-	// Contents opens a reader of trees and blobs, for one goroutine.
+	// Contents opens a reader of trees and blobs, for one goroutine at a time. One
+	// that is a change.Prefetcher is told what it will be asked for.
 	Contents(ctx context.Context) (change.ObjectReader, error)
 	// Symref returns the ref that ref points at, or "" when it is an ordinary one.
 	Symref(ctx context.Context, ref string) (string, error)
@@ -49,7 +50,7 @@ type Gate struct {
 	Platform Platform    // what makes commits at the press of a button; nil when nothing does
 	Now      time.Time   // the server's time of receipt
 	Baseline []change.ID // what these reach is never judged; they exist in Source
-	Workers  int         // commits judged at once; 0 is one a processor
+	Workers  int         // that judge commits; 0 is one a processor, up to 8
 	FormOnly bool        // only form, signatures and bindings count: nobody is a stranger, no model unwelcome
 }
 

@@ -124,27 +124,31 @@ func (j *judge) madeOf(ctx context.Context, v CommitVerdict, parts []change.RawC
 	}
 	alone := *j.gate
 	alone.Platform = nil // a part is judged by what it brings itself
-	inner := &judge{gate: &alone, rule: j.rule, ref: j.ref, names: j.names, budget: j.budget}
-	defer inner.close()
+	inner := &judge{gate: &alone, rule: j.rule, ref: j.ref, names: j.names, budget: j.budget, content: j.content}
 	trees := treeMemory{young: map[change.ID]change.ID{}, source: j.gate.Source}
 	v.Made, v.Evidence, v.None = true, "", ""
 	v.Records, v.Signers = []RecordView{}, []SignerView{}
 	binding := Replay
 	v.Binding = &binding
 	var findings []Finding
-	for _, raw := range parts {
-		part, err := newJob(ctx, raw, &trees)
-		if err != nil {
+	for some := range slices.Chunk(parts, maxBatch) {
+		var jobs []*job
+		for _, raw := range some {
+			part, err := newJob(ctx, raw, &trees)
+			if err != nil {
+				return nil, err
+			}
+			jobs = append(jobs, part)
+		}
+		if err := inner.batch(ctx, jobs); err != nil {
 			return nil, err
 		}
-		judged, err := inner.commit(ctx, part)
-		if err != nil {
-			return nil, err
-		}
-		v.add(judged)
-		for _, f := range judged.Findings {
-			f.Detail = fmt.Sprintf("made of %.7s: %s", judged.ID, f.Detail)
-			findings = append(findings, f)
+		for _, part := range jobs {
+			v.add(part.verdict)
+			for _, f := range part.verdict.Findings {
+				f.Detail = fmt.Sprintf("made of %.7s: %s", part.verdict.ID, f.Detail)
+				findings = append(findings, f)
+			}
 		}
 	}
 	if v.Evidence == "" { // nothing but merges that bring nothing
@@ -157,29 +161,29 @@ func (j *judge) madeOf(ctx context.Context, v CommitVerdict, parts []change.RawC
 // add takes a part's records and signers into the verdict on what was made of it. The
 // weakest evidence is that of the whole. How many lines of a part are still there is
 // not known.
-func (v *CommitVerdict) add(part CommitVerdict) {
+func (c *CommitVerdict) add(part CommitVerdict) {
 	if part.Verdict == Exempt {
 		return
 	}
-	if v.Evidence == "" || v.Evidence.rank() > part.Evidence.rank() {
-		v.Evidence = part.Evidence
+	if c.Evidence == "" || c.Evidence.rank() > part.Evidence.rank() {
+		c.Evidence = part.Evidence
 	}
 	for _, r := range part.Records {
 		r.Lines = nil
-		if !slices.ContainsFunc(v.Records, r.same) {
-			v.Records = append(v.Records, r)
+		if !slices.ContainsFunc(c.Records, r.same) {
+			c.Records = append(c.Records, r)
 		}
 	}
-	if v.None == "" {
-		v.None = part.None
+	if c.None == "" {
+		c.None = part.None
 	}
-	if len(v.Records) > 0 {
-		v.None = ""
+	if len(c.Records) > 0 {
+		c.None = ""
 	}
 	for _, s := range part.Signers {
 		s.Time = "" // each part has its own
-		if !slices.Contains(v.Signers, s) {
-			v.Signers = append(v.Signers, s)
+		if !slices.Contains(c.Signers, s) {
+			c.Signers = append(c.Signers, s)
 		}
 	}
 }

@@ -12,52 +12,77 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 )
 
-// A job is one commit on its way through the workers. Its answer comes out in
-// the order in which commits were read, so a verdict is the same twice.
+// A job is one commit on its way through the workers.
 type job struct {
 	id      change.ID
+	size    int64 // of the commit object, in bytes
 	commit  change.Commit
 	parents []change.ID // trees of the parents, in order
-	change  *provenance.Digest
-	fault   *Finding // set when the commit could not even be read
-	done    chan answer
+	fault   *Finding    // set when the commit could not even be read
+
+	said      said
+	claims    []claim
+	digested  bool              // its change, because somebody asked for that
+	digest    provenance.Digest // then: that which the commit is to carry
+	digestErr error             // or why there is none
+	verdict   CommitVerdict
 }
 
-// release lets go of a commit that has been judged: up to a MiB each waits for
-// nothing but its turn in the verdict.
-func (j *job) release() { j.commit, j.parents = change.Commit{}, nil }
-
-type answer struct {
-	verdict CommitVerdict
-	err     error
+// base is the tree that the commit is compared with; "" is none.
+func (j *job) base() change.ID {
+	if len(j.parents) == 0 {
+		return ""
+	}
+	return j.parents[0]
 }
 
-// inFlight bounds the answers that wait for an earlier one. Commits themselves are
-// held only by the workers, since jobs are handed over one by one.
-const inFlight = 256
+// release lets go of all but the verdict.
+func (j *job) release() { *j = job{id: j.id, verdict: j.verdict} }
+
+// A batch is some commits in a row, which one worker judges: the cheap checks of all,
+// and then the costly ones, which profit from each other. Batches are answered in
+// the order in which commits were read, so a verdict is the same twice.
+type batch struct {
+	jobs []*job
+	size int64
+	done chan error // says that all jobs have a verdict
+}
+
+// Limits of a batch; and of batches that wait for the answer to an earlier one.
+const (
+	maxBatch     = 16
+	maxBatchSize = 256 << 10 // bytes of commits; a larger commit comes alone, or last
+	inFlight     = 16
+)
+
+func (b *batch) full() bool { return len(b.jobs) == maxBatch || b.size >= maxBatchSize }
 
 // walk judges every commit of rg by rule, its models under each of names, and adds the outcome to r.
 func (g *Gate) walk(outer context.Context, r *RefVerdict, rule policy.Rule, names []string, rg Range, keep Keep, b *budget) ([]CommitVerdict, error) {
 	ctx, cancel := context.WithCancel(outer)
 	defer cancel()
-	jobs := make(chan *job)
-	queue := make(chan *job, inFlight)
+	out := dispatch{workers: make(chan *batch), queue: make(chan *batch, inFlight)}
+	shared := &content{source: g.Source}
 	var workers sync.WaitGroup
 	for range g.workers() {
-		workers.Go(func() { g.work(ctx, jobs, &judge{gate: g, rule: rule, ref: rg.Ref, names: names, budget: b}) })
+		judge := &judge{gate: g, rule: rule, ref: rg.Ref, names: names, budget: b, content: shared}
+		workers.Go(func() { judge.work(ctx, out.workers) })
 	}
 	var over *Finding
 	var readErr error
 	go func() {
-		defer close(queue)
-		defer close(jobs)
-		over, readErr = g.read(ctx, rg, b, jobs, queue)
+		defer out.close()
+		over, readErr = g.read(ctx, rg, b, &out)
+		if err := out.flush(ctx); readErr == nil {
+			readErr = err
+		}
 	}()
-	commits, err := collect(r, queue, keep, b)
+	commits, err := collect(r, out.queue, keep, b)
 	cancel()
-	for range queue { // let the reader see that nobody listens
+	for range out.queue { // let the reader see that nobody listens
 	}
 	workers.Wait()
+	shared.close()
 	switch {
 	case err != nil:
 		return nil, err
@@ -71,16 +96,19 @@ func (g *Gate) walk(outer context.Context, r *RefVerdict, rule policy.Rule, name
 	return commits, nil
 }
 
+// maxWorkers check more signatures than git can read commits.
+const maxWorkers = 8
+
 func (g *Gate) workers() int {
 	if g.Workers > 0 {
 		return g.Workers
 	}
-	return runtime.GOMAXPROCS(0)
+	return min(runtime.GOMAXPROCS(0), maxWorkers)
 }
 
-// read sends each commit of rg, parents before children, to the workers and to
-// the queue of answers. It stops with a finding when the push is too large.
-func (g *Gate) read(ctx context.Context, rg Range, b *budget, jobs, queue chan<- *job) (*Finding, error) {
+// read dispatches each commit of rg, parents before children. It stops with a
+// finding when the push is too large.
+func (g *Gate) read(ctx context.Context, rg Range, b *budget, out *dispatch) (*Finding, error) {
 	trees := treeMemory{young: map[change.ID]change.ID{}, source: g.Source}
 	for raw, err := range g.Source.Commits(ctx, rg.Include, rg.Exclude, g.Policy.Limits().Message) {
 		if err != nil {
@@ -93,23 +121,67 @@ func (g *Gate) read(ctx context.Context, rg Range, b *budget, jobs, queue chan<-
 		if err != nil {
 			return nil, err
 		}
-		select {
-		case queue <- j:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-		select {
-		case jobs <- j:
-		case <-ctx.Done():
-			j.done <- answer{err: ctx.Err()}
-			return nil, ctx.Err()
+		if err := out.add(ctx, j); err != nil {
+			return nil, err
 		}
 	}
 	return nil, nil
 }
 
+// A dispatch hands commits to workers in batches, which grow only while all workers
+// are busy.
+type dispatch struct {
+	workers chan *batch
+	queue   chan *batch // of all that were begun, for the answers
+	open    *batch      // being filled
+}
+
+func (d *dispatch) add(ctx context.Context, j *job) error {
+	if d.open == nil {
+		b := &batch{done: make(chan error, 1)}
+		select {
+		case d.queue <- b:
+			d.open = b
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	d.open.jobs = append(d.open.jobs, j)
+	d.open.size += j.size
+	if d.open.full() {
+		return d.flush(ctx)
+	}
+	select {
+	case d.workers <- d.open:
+		d.open = nil
+	default:
+	}
+	return nil
+}
+
+// flush hands over what is left.
+func (d *dispatch) flush(ctx context.Context) error {
+	b := d.open
+	d.open = nil
+	if b == nil {
+		return nil
+	}
+	select {
+	case d.workers <- b:
+		return nil
+	case <-ctx.Done():
+		b.done <- ctx.Err()
+		return ctx.Err()
+	}
+}
+
+func (d *dispatch) close() {
+	close(d.workers)
+	close(d.queue)
+}
+
 func newJob(ctx context.Context, raw change.RawCommit, trees *treeMemory) (*job, error) {
-	j := &job{id: raw.ID, done: make(chan answer, 1)}
+	j := &job{id: raw.ID, size: int64(len(raw.Data))}
 	if raw.TooLarge {
 		trees.learn(raw.ID, "")
 		j.fault = &Finding{MessageTooLarge, fmt.Sprintf("the commit object has %d bytes", raw.Size),
@@ -167,31 +239,29 @@ func (m *treeMemory) of(ctx context.Context, commit change.ID) (change.ID, error
 	return t, nil
 }
 
-func (g *Gate) work(ctx context.Context, jobs <-chan *job, judge *judge) {
-	defer judge.close()
-	for j := range jobs {
-		v, err := judge.commit(ctx, j)
-		j.release()
-		j.done <- answer{v, err}
+func (j *judge) work(ctx context.Context, batches <-chan *batch) {
+	for b := range batches {
+		b.done <- j.batch(ctx, b.jobs)
 	}
 }
 
 // collect takes the answers in order and keeps those that are asked for.
-func collect(r *RefVerdict, queue <-chan *job, keep Keep, b *budget) ([]CommitVerdict, error) {
+func collect(r *RefVerdict, queue <-chan *batch, keep Keep, b *budget) ([]CommitVerdict, error) {
 	var kept []CommitVerdict
-	for j := range queue {
-		a := <-j.done
-		if a.err != nil {
-			return nil, a.err
+	for batch := range queue {
+		if err := <-batch.done; err != nil {
+			return nil, err
 		}
-		r.Judged++
-		faulty := len(a.verdict.Findings) > 0
-		if faulty {
-			r.Faulty++
-		}
-		r.Verdict = worse(r.Verdict, a.verdict.Verdict)
-		if keep == KeepAll || faulty && r.Faulty <= MaxListed && b.list() {
-			kept = append(kept, a.verdict)
+		for _, j := range batch.jobs {
+			r.Judged++
+			faulty := len(j.verdict.Findings) > 0
+			if faulty {
+				r.Faulty++
+			}
+			r.Verdict = worse(r.Verdict, j.verdict.Verdict)
+			if keep == KeepAll || faulty && r.Faulty <= MaxListed && b.list() {
+				kept = append(kept, j.verdict)
+			}
 		}
 	}
 	return kept, nil
@@ -215,6 +285,9 @@ func (b *budget) commit() bool {
 
 // part reports whether n more commits may be judged that others were made of.
 func (b *budget) part(n int) bool { return b.parts.Add(int64(n)) <= int64(b.limits.Commits) }
+
+// spent counts n bytes read, and reports whether that is more than may be.
+func (b *budget) spent(n int64) bool { return b.read.Add(n) > b.limits.Read }
 
 // list reports whether one more faulty commit may be listed.
 func (b *budget) list() bool {

@@ -2,7 +2,9 @@ package repo
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +21,7 @@ type Batch struct {
 	in    io.WriteCloser
 	out   *bufio.Reader
 	limit io.LimitedReader // what is unread of the object last opened, and its LF
+	line  []byte           // memory for requests
 	err   error            // once set, nothing can be read any more
 }
 
@@ -41,10 +44,31 @@ func (r *Repo) Batch(ctx context.Context) (*Batch, error) {
 // Open asks for one object. What is left of the one before is passed over, in
 // constant memory. The error wraps change.ErrMissing when it is not there.
 func (b *Batch) Open(id change.ID) (change.Object, error) {
-	if err := b.skip(); err != nil {
-		return change.Object{}, b.fail(id, err)
+	if err := b.ask(id); err != nil {
+		return change.Object{}, err
 	}
-	if _, err := io.WriteString(b.in, id.String()+"\n"); err != nil {
+	return b.answer(id)
+}
+
+// ask writes requests. Answers come in the same order, and each must be taken with
+// answer. Whoever asks for several keeps to maxRequests.
+func (b *Batch) ask(ids ...change.ID) error {
+	if b.err != nil {
+		return b.fail(ids[0], b.err)
+	}
+	b.line = b.line[:0]
+	for _, id := range ids {
+		b.line = append(hex.AppendEncode(b.line, []byte(id)), '\n')
+	}
+	if _, err := b.in.Write(b.line); err != nil {
+		return b.fail(ids[0], err)
+	}
+	return nil
+}
+
+// answer opens the object that was asked for first, which is id.
+func (b *Batch) answer(id change.ID) (change.Object, error) {
+	if err := b.skip(); err != nil {
 		return change.Object{}, b.fail(id, err)
 	}
 	h, err := readHeader(b.out)
@@ -61,6 +85,20 @@ func (b *Batch) Open(id change.ID) (change.Object, error) {
 	return change.Object{Type: h.objectType, Size: h.size, ReadCloser: &batchObject{b: b, id: id, left: h.size}}, nil
 }
 
+// whole reads all of the object that was opened last into memory of its own.
+func (b *Batch) whole(o change.Object) ([]byte, error) {
+	if o.Size <= int64(b.out.Buffered()) { // copied at once, and not cleared before
+		raw, _ := b.out.Peek(int(o.Size))
+		raw = bytes.Clone(raw)
+		n, _ := b.out.Discard(len(raw))
+		b.limit.N -= int64(n)
+		return raw, nil
+	}
+	raw := make([]byte, o.Size)
+	_, err := io.ReadFull(o, raw)
+	return raw, err
+}
+
 // Close ends the child.
 func (b *Batch) Close() error {
 	if b.err == nil {
@@ -70,6 +108,9 @@ func (b *Batch) Close() error {
 	b.p.stop()
 	return nil
 }
+
+// unread is how much the next Open would pass over, in bytes.
+func (b *Batch) unread() int64 { return b.limit.N }
 
 func (b *Batch) skip() error {
 	if b.err != nil {
@@ -126,12 +167,9 @@ func (o *batchObject) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close passes over what was not read.
+// Close leaves what was not read to the next Open, and to nobody when there is none.
 func (o *batchObject) Close() error {
 	o.left = 0
-	if err := o.b.skip(); err != nil && !errors.Is(err, errClosed) {
-		return o.b.fail(o.id, err)
-	}
 	return nil
 }
 

@@ -58,11 +58,11 @@ func (r *Reader) end() {
 // Contents opens a reader of trees and blobs with a child of its own, for one
 // goroutine.
 func (r *Reader) Contents(ctx context.Context) (change.ObjectReader, error) {
-	b, err := r.Repo.Batch(ctx)
+	c, err := r.Repo.Contents(ctx)
 	if err != nil {
-		return nil, err // not a nil *Batch in an interface
+		return nil, err // not a nil *Contents in an interface
 	}
-	return b, nil
+	return c, nil
 }
 
 // Peel follows annotated tags from id. It returns the commit at their end, or the

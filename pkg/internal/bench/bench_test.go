@@ -252,7 +252,6 @@ func BenchmarkGate(b *testing.B) {
 	} {
 		b.Run(s.name, func(b *testing.B) {
 			server, tip := signedServer(b, bin, s.history, s.commits)
-			update := fmt.Sprintf("%040d %s refs/heads/new\n", 0, tip)
 			c := newContest(b)
 			var memory int64
 			for b.Loop() {
@@ -260,9 +259,7 @@ func BenchmarkGate(b *testing.B) {
 				list := server.Command("rev-list", tip, "--not", "--branches=main")
 				c.run("git", piped(b, list, read))
 
-				gate := exec.Command(filepath.Join(bin, "gatekeeper-pre-receive"), "pre-receive")
-				gate.Dir, gate.Env = server.Dir, append(server.Env, "GIT_DIR=.")
-				gate.Stdin = strings.NewReader(update)
+				gate := preReceive(bin, server, tip)
 				c.run("gate", gate)
 				memory = max(memory, gate.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
 			}
@@ -271,6 +268,14 @@ func BenchmarkGate(b *testing.B) {
 			b.ReportMetric(float64(memory)/1024, "gate-MiB")
 		})
 	}
+}
+
+// preReceive is the hook as git would call it for a new branch with that tip.
+func preReceive(bin string, server *gittest.Repo, tip string) *exec.Cmd {
+	hook := exec.Command(filepath.Join(bin, "gatekeeper-pre-receive"), "pre-receive")
+	hook.Dir, hook.Env = server.Dir, append(slices.Clone(server.Env), "GIT_DIR=.")
+	hook.Stdin = strings.NewReader(fmt.Sprintf("%040d %s refs/heads/new\n", 0, tip))
+	return hook
 }
 
 // piped is read with the output of list as its input; both end with it.
@@ -309,13 +314,24 @@ models = ["*"]
 func signedServer(b *testing.B, bin string, history, commits int) (server *gittest.Repo, tip string) {
 	b.Helper()
 	server = gittest.New(b, "--bare")
-	key := filepath.Join(b.TempDir(), "key")
-	if err := gittest.NewKey(key, "ed25519"); err != nil {
-		b.Fatal(err)
-	}
 	onto := ""
 	if history > 0 {
 		onto = generate(b, server, gittest.History{Commits: history})
+	}
+	w := enforce(b, bin, server)
+	tip = generate(b, server, gittest.History{Commits: commits, Onto: onto, Branch: "incoming", Message: w.Message})
+	server.Git(b, "update-ref", "-d", "refs/heads/incoming")
+	server.Git(b, "repack", "-adq", "--keep-unreachable")
+	return server, tip
+}
+
+// enforce puts a policy in force on a server, and returns a writer of messages
+// that are welcome under it.
+func enforce(b *testing.B, bin string, server *gittest.Repo) *signed.Writer {
+	b.Helper()
+	key := filepath.Join(b.TempDir(), "key")
+	if err := gittest.NewKey(key, "ed25519"); err != nil {
+		b.Fatal(err)
 	}
 	public, err := os.ReadFile(key + ".pub")
 	if err != nil {
@@ -333,10 +349,7 @@ func signedServer(b *testing.B, bin string, history, commits int) (server *gitte
 		b.Fatal(err)
 	}
 	w.Tool, w.Model = "claude-code/2.1.330", "anthropic/claude-sonnet-4-5"
-	tip = generate(b, server, gittest.History{Commits: commits, Onto: onto, Branch: "incoming", Message: w.Message})
-	server.Git(b, "update-ref", "-d", "refs/heads/incoming")
-	server.Git(b, "repack", "-adq", "--keep-unreachable")
-	return server, tip
+	return w
 }
 
 // BenchmarkDigest is the change digest of a commit, beside git's own diff of it.

@@ -39,6 +39,19 @@ func TestHistory(t *testing.T) {
 				t.Errorf("trees (-worked out +git's):\n%s", diff)
 			}
 			r.Git(t, "fsck", "--strict")
+
+			wide := gittest.History{Commits: 12, Files: 30, Folders: 10, Changes: 4, Edits: 3, Onto: tip, Branch: "wide", Message: record}
+			want = nil
+			wide.Onto = generate(t, r, wide)
+			generate(t, r, wide)
+			got = strings.Fields(r.Git(t, "log", "--reverse", "--format=%T", tip+"..wide"))
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("trees with folders (-worked out +git's):\n%s", diff)
+			}
+			if got, want := r.Git(t, "diff", "--shortstat", "wide~13", "wide~12"), " 4 files changed, 12 insertions(+), 12 deletions(-)"; got != want {
+				t.Errorf("a commit of several files: got %q, want %q", got, want)
+			}
+			r.Git(t, "fsck", "--strict")
 		})
 	}
 }

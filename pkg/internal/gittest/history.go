@@ -10,18 +10,23 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"os/exec"
+	"path"
 	"slices"
 	"strings"
 	"time"
 )
 
 // A History describes commits to be made by git fast-import: a line of them,
-// each changing one line of one file.
+// each changing one line of one file, unless it says otherwise.
 type History struct {
 	Commits int
 	Files   int    // how many files take turns to change; 0 means 10
 	Lines   int    // lines of a file; 0 means 20
+	Folders int    // folders inside folders that share the files; 0 puts all at the top
+	Changes int    // files that one commit changes; 0 means 1
+	Edits   int    // lines that it changes in each, far from each other; 0 means 1
 	Branch  string // where it goes; "" means main
 	Onto    string // the revision it starts from; "" begins a new root
 
@@ -99,6 +104,7 @@ func (h History) withDefaults() History {
 	if h.Lines == 0 {
 		h.Lines = 20
 	}
+	h.Changes, h.Edits = max(h.Changes, 1), max(h.Edits, 1)
 	if h.Branch == "" {
 		h.Branch = "main"
 	}
@@ -113,9 +119,9 @@ func (h History) withDefaults() History {
 type weaver struct {
 	h       History
 	hash    func() hash.Hash
-	onto    string // commit id
-	tree    string // tree id so far, "" before a root
-	entries map[string]entry
+	onto    string                      // commit id
+	tree    string                      // tree id so far, "" before a root
+	folders map[string]map[string]entry // by path, "" for the root
 	objects map[string]object
 }
 
@@ -133,7 +139,7 @@ func (w *weaver) begin(r *Repo) error {
 	if strings.TrimSpace(format) == "sha256" {
 		w.hash = sha256.New
 	}
-	w.entries = map[string]entry{}
+	w.folders = map[string]map[string]entry{"": {}}
 	if w.h.Onto == "" {
 		return nil
 	}
@@ -145,10 +151,10 @@ func (w *weaver) begin(r *Repo) error {
 	return w.adopt(r)
 }
 
-// adopt takes over the top-level entries of the commit that is built upon, and
+// adopt takes over the entries of the commit that is built upon, its trees, and
 // those of its files that the history will change.
 func (w *weaver) adopt(r *Repo) error {
-	list, _, err := r.Run("", "ls-tree", "-z", w.tree)
+	list, _, err := r.Run("", "ls-tree", "-rtz", w.tree)
 	if err != nil {
 		return err
 	}
@@ -158,11 +164,13 @@ func (w *weaver) adopt(r *Repo) error {
 			continue
 		}
 		f := strings.Fields(meta)
-		w.entries[name] = entry{mode: strings.TrimLeft(f[0], "0"), id: f[2]}
+		w.set(name, entry{mode: strings.TrimLeft(f[0], "0"), id: f[2]})
 	}
-	w.keep("tree", w.rawTree())
+	for folder := range w.folders {
+		w.keep("tree", w.rawTree(folder))
+	}
 	for i := range w.h.Files {
-		e, ok := w.entries[fileName(i)]
+		e, ok := w.entry(w.file(i))
 		if !ok {
 			continue
 		}
@@ -173,6 +181,36 @@ func (w *weaver) adopt(r *Repo) error {
 		w.keep("blob", []byte(blob))
 	}
 	return nil
+}
+
+// entry is what stands at a path.
+func (w *weaver) entry(name string) (entry, bool) {
+	folder, base := split(name)
+	e, ok := w.folders[folder][base]
+	return e, ok
+}
+
+// replace sets an entry and returns the id that is no longer there, "" for none.
+func (w *weaver) replace(name string, e entry) (before string) {
+	if old, _ := w.entry(name); old.id != e.id {
+		before = old.id
+	}
+	w.set(name, e)
+	return before
+}
+
+func (w *weaver) set(name string, e entry) {
+	folder, base := split(name)
+	if w.folders[folder] == nil {
+		w.folders[folder] = map[string]entry{}
+	}
+	w.folders[folder][base] = e
+}
+
+// split cuts a path into its folder, "" for the root, and its last name.
+func split(name string) (folder, base string) {
+	folder, base = path.Split(name)
+	return strings.TrimSuffix(folder, "/"), base
 }
 
 func (w *weaver) write(out io.Writer) error {
@@ -190,15 +228,27 @@ func (w *weaver) write(out io.Writer) error {
 }
 
 func (w *weaver) commit(out io.Writer, n int, when time.Time) error {
-	name := fileName(n % w.h.Files)
-	content := w.content(n)
 	d := Draft{N: n, Subject: fmt.Sprintf("Change %d", n), When: when, objects: w.objects}
 	if w.tree != "" {
 		d.Parents = []string{w.tree}
 	}
-	before := w.entries[name]
-	w.entries[name] = entry{mode: "100644", id: w.keep("blob", content)}
-	d.Tree = w.keep("tree", w.rawTree())
+	var changes bytes.Buffer
+	var before []string // ids of what the commit replaces
+	touched := map[string]bool{}
+	for turn := n * w.h.Changes; turn < (n+1)*w.h.Changes; turn++ {
+		name := w.file(turn)
+		content := w.content(n, turn)
+		before = append(before, w.replace(name, entry{mode: "100644", id: w.keep("blob", content)}))
+		fmt.Fprintf(&changes, "M 100644 inline %s\ndata %d\n%s\n", name, len(content), content)
+		for folder, _ := split(name); folder != ""; folder, _ = split(folder) {
+			touched[folder] = true
+		}
+	}
+	before = append(before, w.trees(touched)...)
+	d.Tree = w.keep("tree", w.rawTree(""))
+	if w.tree != d.Tree {
+		before = append(before, w.tree)
+	}
 	message, err := w.h.Message(d)
 	if err != nil {
 		return err
@@ -209,52 +259,72 @@ func (w *weaver) commit(out io.Writer, n int, when time.Time) error {
 	if n == 1 && w.onto != "" {
 		fmt.Fprintf(out, "from %s\n", w.onto)
 	}
-	fmt.Fprintf(out, "M 100644 inline %s\ndata %d\n%s\n", name, len(content), content)
-	// A long history must not hold every version of every file.
-	if before.id != w.entries[name].id {
-		delete(w.objects, before.id)
+	if _, err := changes.WriteTo(out); err != nil {
+		return err
 	}
-	if w.tree != d.Tree {
-		delete(w.objects, w.tree)
+	// A long history must not hold every version of every file.
+	for _, id := range before {
+		delete(w.objects, id)
 	}
 	w.tree = d.Tree
 	return nil
 }
 
-func fileName(i int) string { return fmt.Sprintf("file%04d.txt", i) }
+// trees makes the trees of touched folders anew, inner ones first, and returns
+// the ids of those they replace.
+func (w *weaver) trees(touched map[string]bool) (before []string) {
+	byLength := func(a, b string) int { return len(b) - len(a) }
+	for _, folder := range slices.SortedFunc(maps.Keys(touched), byLength) {
+		before = append(before, w.replace(folder, entry{mode: "40000", id: w.keep("tree", w.rawTree(folder))}))
+	}
+	return before
+}
 
-// content is what commit n leaves in its file: the text that was there with one
-// line replaced, so that hunks are small as those of real commits.
-func (w *weaver) content(n int) []byte {
+// file is the path of the file whose turn it is. Two that follow each other share
+// a folder, and four such folders share the one above.
+func (w *weaver) file(turn int) string {
+	i := turn % w.h.Files
+	name := fmt.Sprintf("file%04d.txt", i)
+	if w.h.Folders == 0 {
+		return name
+	}
+	folder := i / 2 % w.h.Folders
+	return fmt.Sprintf("src/part%02d/sub%d/%s", folder/4, folder%4, name)
+}
+
+// content is what commit n leaves in a file: the text that was there with some
+// lines replaced, so that hunks are small as those of real commits.
+func (w *weaver) content(n, turn int) []byte {
+	name := w.file(turn)
 	var lines []string
-	if e, ok := w.entries[fileName(n%w.h.Files)]; ok && w.objects[e.id].kind == "blob" {
+	if e, ok := w.entry(name); ok && w.objects[e.id].kind == "blob" {
 		lines = strings.SplitAfter(string(w.objects[e.id].data), "\n")
 	} else {
 		for i := range w.h.Lines {
-			lines = append(lines, fmt.Sprintf("line %d as it was first written\n", i))
+			lines = append(lines, fmt.Sprintf("line %d of %s as written\n", i, path.Base(name)))
 		}
 	}
-	lines[(n/w.h.Files)%w.h.Lines%len(lines)] = fmt.Sprintf("line as commit %d left it\n", n)
+	for i := range w.h.Edits {
+		at := turn/w.h.Files + i*w.h.Lines/w.h.Edits
+		lines[at%w.h.Lines%len(lines)] = fmt.Sprintf("%s as %s %d left it\n", path.Base(name), w.h.Branch, n)
+	}
 	return []byte(strings.Join(lines, ""))
 }
 
-// rawTree is the tree object of the entries, in git's order: a folder sorts as
-// if its name ended in a slash.
-func (w *weaver) rawTree() []byte {
-	names := make([]string, 0, len(w.entries))
-	for name := range w.entries {
-		names = append(names, name)
-	}
+// rawTree is the tree object of a folder, in git's order: a folder sorts as if
+// its name ended in a slash.
+func (w *weaver) rawTree(folder string) []byte {
+	entries := w.folders[folder]
 	key := func(name string) string {
-		if w.entries[name].mode == "40000" {
+		if entries[name].mode == "40000" {
 			return name + "/"
 		}
 		return name
 	}
-	slices.SortFunc(names, func(a, b string) int { return strings.Compare(key(a), key(b)) })
+	names := slices.SortedFunc(maps.Keys(entries), func(a, b string) int { return strings.Compare(key(a), key(b)) })
 	var b bytes.Buffer
 	for _, name := range names {
-		e := w.entries[name]
+		e := entries[name]
 		raw, _ := hex.DecodeString(e.id)
 		fmt.Fprintf(&b, "%s %s\x00%s", e.mode, name, raw)
 	}
