@@ -48,7 +48,8 @@ var tiers = []tier{
 	{"pkg/gate", []string{"pkg/provenance", "pkg/change", "pkg/trailer", "pkg/attestation", "pkg/trust", "pkg/policy"}, "the decision must be the same on a server, in CI and in a test, so it sees no repository, record or receipt but through interfaces of its own"},
 	{"pkg/repair", []string{"pkg/provenance", "pkg/change", "pkg/trailer", "pkg/attestation", "pkg/policy", "pkg/gate", "pkg/record", "pkg/repo"}, "it mends what the gate finds; what people see and type is for commands"},
 	{"hooks/...", []string{"pkg/...", "install"}, "each hook is a door of its own, and none is a command"},
-	{"install", []string{"pkg/..."}, "putting things in place must not run what it puts there"},
+	{"install/agents", []string{"pkg/agent", "pkg/session", "pkg/repo"}, "the files of coding agents are the user's, and belong to no repository"},
+	{"install", []string{"pkg/...", "install/agents"}, "putting things in place must not run what it puts there"},
 	{"cmd/...", []string{"pkg/...", "hooks/...", "install/..."}, "commands are the top, and one command is not a library of another"},
 }
 
@@ -64,6 +65,7 @@ var owners = []struct {
 	{"github.com/sigstore", []string{"pkg/attestation/kms"}, "it costs every binary that links it 3 MB and milliseconds at each start"},
 	{"golang.org/x/crypto/ssh", []string{"pkg/attestation/sshkey", "pkg/trust"}, "the statement itself is signed and verified with the standard library"},
 	{"github.com/BurntSushi/toml", []string{"pkg/policy", "install"}, "only these read files that people write in TOML"},
+	{"github.com/tailscale/hujson", []string{"install/agents"}, "it keeps every byte of a JSON file that people write, which nothing else of ours has to"},
 	{"github.com/rogpeppe/go-internal", []string{"pkg/internal/..."}, "it is for tests"},
 	{"github.com/google/go-cmp", []string{"pkg/internal/..."}, "it is for tests"},
 	{module + "/pkg/internal", []string{"pkg/internal/..."}, "test help must not ship"},
