@@ -88,7 +88,7 @@ func (w *Watch) mostAlike(files []*Work, lines []uint64) (best *Work, text Text,
 
 // as is the file under another name, as it was at t.
 func (f *Work) as(path string, t Text) *Work {
-	return &Work{Path: path, Actors: slices.Clone(f.Actors), Touched: slices.Clone(f.Touched), Now: t, Past: slices.Clone(f.Past)}
+	return &Work{Path: path, Actors: slices.Clone(f.Actors), Touched: slices.Clone(f.Touched), Heads: slices.Clone(f.Heads), Now: t, Past: slices.Clone(f.Past)}
 }
 
 // have counts the lines that are wanted, which are no fewer than those in common.

@@ -140,13 +140,19 @@ func (w *Work) one(o Owner) (Actor, bool) {
 	return w.Actors[n-1], true
 }
 
-// Actors are all that had a hand in the file, since HEAD had the blob base there: those
-// to whom a commit of it is owed.
-func (a *Attributed) Actors(base string) (list []Actor) {
+// Actors are all that had a hand in the file while HEAD had one of these blobs there: those
+// to whom a commit of it is owed, on top of that.
+func (a *Attributed) Actors(bases ...string) (list []Actor) {
 	for _, t := range a.work.Touched {
-		if actor, ok := a.Actor(t.Actor); ok && t.Base == base && !slices.Contains(list, actor) {
+		if actor, ok := a.Actor(t.Actor); ok && slices.Contains(bases, t.Base) && !slices.Contains(list, actor) {
 			list = append(list, actor)
 		}
 	}
 	return list
 }
+
+// All are all actors of the file: a line of Anyone may be any of theirs.
+func (a *Attributed) All() []Actor { return a.work.Actors }
+
+// Since reports whether the file was followed since HEAD had that blob there.
+func (a *Attributed) Since(base string) bool { return slices.Contains(a.work.Heads, base) }

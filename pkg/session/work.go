@@ -30,7 +30,8 @@ type Work struct {
 	// Touched are the actors that edited the file since it had a content, whether or not a
 	// line of theirs is left.
 	Touched []Touch
-	Opaque  bool // binary or too large: Now is empty, and only Touched counts
+	Heads   []string // the blobs that HEAD had when the file was looked at, as in Touch; the latest first
+	Opaque  bool     // binary or too large: Now is empty, and only Touched counts
 }
 
 // A Touch is one actor's hand in a file, and the blob that HEAD had there at the time,
@@ -61,6 +62,19 @@ func (w *Work) touch(o Owner, base string) {
 	}
 }
 
+// maxHeads bounds what is remembered of HEAD.
+const maxHeads = 24
+
+// at takes note of what HEAD has.
+func (w *Work) at(head Head) {
+	if len(w.Heads) > 0 && w.Heads[0] == head.Blob {
+		return
+	}
+	w.Heads = slices.DeleteFunc(w.Heads, func(b string) bool { return b == head.Blob })
+	w.Heads = slices.Insert(w.Heads, 0, head.Blob)
+	w.Heads = w.Heads[:min(len(w.Heads), maxHeads)]
+}
+
 // A Hand is how somebody changed a file.
 type Hand int
 
@@ -78,6 +92,7 @@ type Head struct {
 // see takes note that the file now has other content, which o gave it. content is nil
 // where there is no file any more.
 func (w *Work) see(content []byte, o Owner, hand Hand, head Head) {
+	w.at(head)
 	lines, ok := LinesOf(content)
 	if !ok {
 		w.remember()
@@ -155,6 +170,7 @@ const workHead = "gatekeeper work v1\n"
 //	path "PATH"
 //	actor "TOOL" "VERSION" "PROVIDER" "MODEL" "SESSION" "SOURCE"   one a line, in their order
 //	touch ACTOR BASE
+//	head BLOB
 //	opaque
 //	texts N                       Now, then Past
 //
@@ -169,6 +185,9 @@ func (w *Work) appendTo(b []byte) []byte {
 	}
 	for _, t := range w.Touched {
 		b = fmt.Appendf(b, "touch %d %q\n", t.Actor, t.Base)
+	}
+	for _, blob := range w.Heads {
+		b = fmt.Appendf(b, "head %q\n", blob)
 	}
 	if w.Opaque {
 		b = append(b, "opaque\n"...)
@@ -276,6 +295,8 @@ func (p *workParser) line(word, rest string) error {
 			return errWork
 		}
 		w.Touched = append(w.Touched, Touch{Owner(n), values[1]})
+	case word == "head" && len(values) == 1:
+		w.Heads = append(w.Heads, values[0])
 	case word == "opaque" && len(values) == 0:
 		w.Opaque = true
 	default:
