@@ -27,7 +27,7 @@ func (h *hook) sign(ctx context.Context, p *session.Prepared) error {
 	}
 	a := attestation.Attestation{Time: h.Now(), Bind: p.Bind, Change: p.Change}
 	if !p.Trace.IsZero() {
-		a.Extra = []string{"trace=" + p.Trace.String()}
+		a = a.WithTrace(p.Trace)
 	}
 	signer, plain, err := h.signer(ctx)
 	switch {

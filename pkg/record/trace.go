@@ -197,6 +197,12 @@ func KeepTrace(commonDir string, t Trace) error {
 	return nil
 }
 
+// KeepsTraces reports whether any trace is kept here.
+func KeepsTraces(commonDir string) bool {
+	entries, err := os.ReadDir(filepath.Dir(keptTrace(commonDir, provenance.Digest{})))
+	return err == nil && len(entries) > 0
+}
+
 // KeptTrace reads a trace that was kept; nil where there is none.
 func KeptTrace(commonDir string, d provenance.Digest) ([]byte, error) {
 	data, err := os.ReadFile(keptTrace(commonDir, d))
