@@ -1,6 +1,9 @@
 package change
 
-import "bytes"
+import (
+	"bytes"
+	"io"
+)
 
 // A FileChange is what a commit does to the content of one file or symbolic link.
 type FileChange struct {
@@ -35,3 +38,24 @@ func (d *Digester) visit(path []byte, old, new treeEntry, text []byte, hunks []h
 }
 
 var newline = []byte{'\n'}
+
+// Added finds the lines that a file's new content adds to its old, as the change digest
+// counts them; old is "" for none. The ids are of blobs.
+func Added(objs Objects, old, new ID) (added []Span, err error) {
+	d := Digester{objs: objs, out: stream{w: io.Discard}, Visit: func(f FileChange) error {
+		added = f.Added
+		return nil
+	}}
+	if old == new {
+		return nil, nil
+	}
+	err = d.content(nil, fileEntry(old), fileEntry(new), true)
+	return added, err
+}
+
+func fileEntry(blob ID) treeEntry {
+	if blob == "" {
+		return treeEntry{}
+	}
+	return treeEntry{id: []byte(blob), mode: 0o100644}
+}

@@ -82,8 +82,11 @@ func sourceText(source int) string {
 // Digest names a trace: the SHA-256 of its text.
 func (t Trace) Digest() provenance.Digest { return sha256.Sum256([]byte(t.String())) }
 
+// traceFolder is where a ref of records keeps traces.
+const traceFolder = "trace/"
+
 // TracePath is where a ref of records keeps the trace with a digest.
-func TracePath(d provenance.Digest) string { return "trace/" + hex.EncodeToString(d[:]) }
+func TracePath(d provenance.Digest) string { return traceFolder + hex.EncodeToString(d[:]) }
 
 // Lines counts the lines of the file.
 func (f TracedFile) Lines() (n int) {
@@ -91,6 +94,17 @@ func (f TracedFile) Lines() (n int) {
 		n += r.N
 	}
 	return n
+}
+
+// At is the source of the n-th of the file's lines, from 0; false beyond the last.
+func (f TracedFile) At(n int) (source int, ok bool) {
+	for _, r := range f.Runs {
+		if n < r.N {
+			return r.Source, n >= 0
+		}
+		n -= r.N
+	}
+	return 0, false
 }
 
 // File finds a file by its path.

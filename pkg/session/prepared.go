@@ -25,12 +25,12 @@ type Prepared struct {
 
 	Bind, Change provenance.Digest
 	Trace        provenance.Digest // of the record.Trace, zero for none
-	Values       []string       // of AI-Provenance, as Values writes them
-	Attestation  string         // of AI-Attestation, "" when there is no signature yet
-	Unsigned     bool           // there will be none: signing failed, and that was said
-	Add, Remove  []trailer.Line // public trailers to be there, and not to be there
-	Declared     []string       // ids of the declarations among Values
-	Parts        []string       // what the commits that this one is made of carry, in the form of attestation.Detached
+	Values       []string          // of AI-Provenance, as Values writes them
+	Attestation  string            // of AI-Attestation, "" when there is no signature yet
+	Unsigned     bool              // there will be none: signing failed, and that was said
+	Add, Remove  []trailer.Line    // public trailers to be there, and not to be there
+	Declared     []string          // ids of the declarations among Values
+	Parts        []string          // what the commits that this one is made of carry, in the form of attestation.Detached
 
 	Buffer   trailer.Buffer // how git will clean the message
 	Template string         // the cleaned template that the message began as, "" when there was none
