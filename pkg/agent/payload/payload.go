@@ -257,3 +257,41 @@ func hexDigit(c byte) int {
 func (s *scanner) fault(format string, args ...any) error {
 	return fmt.Errorf("JSON broken at byte %d: %s", s.pos, fmt.Sprintf(format, args...))
 }
+
+// Compact is the value as it was written, without space between its parts.
+func (v Value) Compact() []byte {
+	out := make([]byte, 0, len(v.text))
+	s := scanner{data: v.text}
+	for s.space(); s.pos < len(s.data); s.space() {
+		start := s.pos
+		if s.data[start] != '"' {
+			s.pos++
+		} else if _, err := s.quoted(); err != nil {
+			return out
+		}
+		out = append(out, s.data[start:s.pos]...)
+	}
+	return out
+}
+
+// Quote writes a string as JSON, ASCII only, so that no terminal or agent can
+// read more than text in it.
+func Quote(text string) string {
+	out := []byte{'"'}
+	for _, r := range text {
+		switch {
+		case r == '"' || r == '\\':
+			out = append(out, '\\', byte(r))
+		case ' ' <= r && r < 0x7F:
+			out = append(out, byte(r))
+		case r == '\n':
+			out = append(out, `\n`...)
+		case r > 0xFFFF:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return string(append(out, '"'))
+}

@@ -224,3 +224,31 @@ func last(v Value, name string) (found Value) {
 	}
 	return found
 }
+
+func FuzzQuote(f *testing.F) {
+	f.Add("a\"\\\n\x00é😀\u2028")
+	f.Fuzz(func(t *testing.T, text string) {
+		quoted := Quote(text)
+		v, err := Parse([]byte(quoted))
+		var other string
+		if jsonErr := json.Unmarshal([]byte(quoted), &other); err != nil || jsonErr != nil {
+			t.Fatalf("%s is no JSON: %v, %v", quoted, err, jsonErr)
+		}
+		if want := string([]rune(text)); v.String() != want || other != want {
+			t.Fatalf("got %q and %q, want %q", v.String(), other, want)
+		}
+		if strings.ContainsFunc(quoted, func(r rune) bool { return r < ' ' || r > '~' }) {
+			t.Fatalf("%q is more than printable ASCII", quoted)
+		}
+	})
+}
+
+func TestCompact(t *testing.T) {
+	v, err := Parse([]byte("{ \"a b\" : [ 1 ,\n\t\"x  y\\\" z\" ] , \"c\": { } }"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(v.Compact()), `{"a b":[1,"x  y\" z"],"c":{}}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
