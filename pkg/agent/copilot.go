@@ -93,8 +93,8 @@ func (d *decoding) copilotTool(session string) {
 			input = v
 		}
 	}
-	tool := copilotName(name)
-	e.Call = digest(strings.ReplaceAll(tool, "/", "-"), input)
+	tool := strings.ReplaceAll(copilotName(name), "/", "-")
+	e.Call = digest(tool, input)
 	e.Source = d.source(d.env.under("COPILOT_HOME", ".copilot", "session-state/"+session+"/events.jsonl"),
 		session, tool, copilotTime(t.At("timestamp")))
 	if asks := strings.EqualFold(e.Name, "permissionRequest"); asks {

@@ -186,11 +186,13 @@ func (d *decoding) finish() {
 			*s = ""
 		}
 	}
-	if e.Kind != Edit && e.Kind != Shell && e.Kind != MCP {
+	if acts := e.Kind == Edit || e.Kind == Shell || e.Kind == MCP; acts && e.Phase == "" {
+		e.Kind = Other // a question about a tool, not its use
+	} else if !acts {
 		e.Phase = ""
 	}
 	if e.Kind == Other {
-		e.Source, e.Call, e.Files = "", "", nil
+		e.Source, e.Call, e.Files, e.MCP = "", "", nil, nil
 	}
 	if len(e.Files) > maxFiles {
 		d.note(fmt.Errorf("more than %d files in one event", maxFiles))
