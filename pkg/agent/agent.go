@@ -14,6 +14,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+	"unicode"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 )
@@ -197,10 +198,10 @@ func SessionID(raw string) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// bounded drops what is too long to be a version or the name of a model, so
-// that a record stays within the length of a trailer.
+// bounded drops what cannot be a version or the name of a model: what is too
+// long, so that a record stays within the length of a trailer, and what is no text.
 func bounded(s string) string {
-	if len(s) > 200 {
+	if len(s) > 200 || strings.ContainsFunc(s, unicode.IsControl) {
 		return ""
 	}
 	return s

@@ -60,7 +60,7 @@ func (d *decoding) claudeCode() {
 func (d *decoding) claudeShape() {
 	e, t := &d.event, d.top
 	d.session(t.At("session_id").String())
-	e.Name = t.At("hook_event_name").String()
+	e.Name = first(t.At("hook_event_name"), t.At("hookEventName"))
 	e.Dir = t.At("cwd").String()
 	e.Call = t.At("tool_use_id").String()
 	switch e.Name {

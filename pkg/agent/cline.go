@@ -66,11 +66,7 @@ func (d *decoding) clineTool(call, summary payload.Value, session string) {
 	}
 	switch name {
 	case "editor":
-		f := FileEdit{Path: input.At("path").String()}
-		if input.At("old_text").Exists() {
-			f.Changes = []Change{change(input, "old_text", "new_text")}
-		}
-		d.edit(f)
+		d.edit(FileEdit{Path: input.At("path").String(), Changes: []Change{change(input, "old_text", "new_text")}})
 	case "apply_patch":
 		e.Kind = Edit
 		d.patch(first(input.At("input"), input.At("patch")))

@@ -93,10 +93,13 @@ func (d *decoding) copilotTool(session string) {
 			input = v
 		}
 	}
-	tool := copilotName(name)
+	tool := strings.ReplaceAll(copilotName(name), "/", "-")
 	e.Call = digest(tool, input)
 	e.Source = d.source(d.env.under("COPILOT_HOME", ".copilot", "session-state/"+session+"/events.jsonl"),
 		session, tool, copilotTime(t.At("timestamp")))
+	if asks := strings.EqualFold(e.Name, "permissionRequest"); asks {
+		tool = "" // reported by preToolUse, too, which has more; but it alone parts server and tool
+	}
 	switch tool {
 	case "create", "edit":
 		f := FileEdit{Path: first(input.At("path"), input.At("file_path"))}
@@ -119,7 +122,7 @@ func (d *decoding) copilotTool(session string) {
 // or slash in them. Only where permission is asked is there one way to read them.
 func (d *decoding) copilotMCP(name string) {
 	switch server, tool, slash := strings.Cut(name, "/"); {
-	case slash && !strings.Contains(tool, "/"):
+	case slash && server != "" && tool != "" && !strings.Contains(tool, "/"):
 		d.mcp(name, server, tool)
 	case slash, strings.Contains(name, "-"), strings.HasPrefix(name, "mcp__"):
 		d.mcp(name, "", "")

@@ -92,7 +92,8 @@ type MCPCall struct {
 	Name   string // of the tool as the agent calls it: mcp__github__get_issue
 	Server string // "" when only Name tells it: see SplitMCP
 	Tool   string // "" as Server
-	// Command or URL are of the server, where the event tells them.
+	// Command or URL are of the server, where the event tells them. Arguments may
+	// hold secrets: they are for a decision, not for a ledger.
 	Command []string
 	URL     string
 }
@@ -185,8 +186,13 @@ func (d *decoding) finish() {
 			*s = ""
 		}
 	}
-	if e.Kind != Edit && e.Kind != Shell && e.Kind != MCP {
+	if acts := e.Kind == Edit || e.Kind == Shell || e.Kind == MCP; acts && e.Phase == "" {
+		e.Kind = Other // a question about a tool, not its use
+	} else if !acts {
 		e.Phase = ""
+	}
+	if e.Kind == Other {
+		e.Source, e.Call, e.Files, e.MCP = "", "", nil, nil
 	}
 	if len(e.Files) > maxFiles {
 		d.note(fmt.Errorf("more than %d files in one event", maxFiles))

@@ -90,18 +90,16 @@ func toolBehind(name, prefix, server, separator string) string {
 
 // cutServer takes a server's name from the front of a tool's. Agents write _ for
 // characters that a model's interface does not allow in names; which these are
-// differs, so each may stand for itself, too. JavaScript counts a character beyond
-// U+FFFF as two.
+// differs, so each may stand for itself, too. A character beyond U+FFFF, which
+// JavaScript counts as two, does not fit.
 func cutServer(name, server string) (rest string, ok bool) {
 	for _, r := range server {
 		c := string(r)
 		switch {
 		case strings.HasPrefix(name, c):
 			name = name[len(c):]
-		case plain(r) || !strings.HasPrefix(name, "_"):
+		case plain(r) || r > 0xFFFF || !strings.HasPrefix(name, "_"):
 			return "", false
-		case r > 0xFFFF:
-			name = strings.TrimPrefix(name[1:], "_")
 		default:
 			name = name[1:]
 		}

@@ -80,6 +80,9 @@ func (d *decoding) source(path, session string, keys ...string) string {
 	if len(session) >= 8 {
 		path = strings.ReplaceAll(path, session, sessionHole)
 	}
+	for len(keys) > 0 && keys[len(keys)-1] == "" {
+		keys = keys[:len(keys)-1]
+	}
 	return source{d.event.Tool.Name, path, d.event.Session, keys}.String()
 }
 
