@@ -15,8 +15,9 @@
 //	             verdict. Opens no file, starts no process, sees no repository
 //	repair       gives commits the provenance that they lack. Claims no more than
 //	             is known
-//	agent        the coding agents: their marks in environment and ancestry.
-//	             Knows no commit
+//	agent        the coding agents: their marks in environment and ancestry, what
+//	             their hooks tell and want to hear. Knows no commit
+//	  payload    the JSON that agents write. Knows its form alone
 //	session      what was declared and observed in this clone until a commit
 //	             has carried it away. Judges nothing
 //	record       what stands beside commits: attestations in refs of their own.

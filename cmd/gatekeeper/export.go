@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -21,9 +22,11 @@ func (p process) exportCommand() *cli.Command {
 statement   the in-toto statement, the very bytes that are signed
 sshsig      the SSH signature file; check it with
             ssh-keygen -Y verify -n gatekeeper -f ALLOWED -I WHO -s SIG < STATEMENT
-dsse        the DSSE envelope of an attestation signed with a PEM or KMS key`,
+dsse        the DSSE envelope of an attestation signed with a PEM or KMS key
+agent-trace a record of Agent Trace 0.1: which lines of which files, as they
+            stand at REV, came from which model`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "format", Usage: "`FORMAT`: statement, sshsig or dsse", Value: "statement"},
+			&cli.StringFlag{Name: "format", Usage: "`FORMAT`: statement, sshsig, dsse or agent-trace", Value: "statement"},
 			&cli.StringFlag{Name: "key", Usage: "the attestation of this key's `FINGERPRINT`, where there are several"},
 		},
 		Action: func(c *cli.Context) error { return p.export(c.Context, c) }}
@@ -35,12 +38,15 @@ func (p process) export(ctx context.Context, c *cli.Context) error {
 		return err
 	}
 	format := c.String("format")
-	if format != "statement" && format != "sshsig" && format != "dsse" {
-		return usage("--format %q: want statement, sshsig or dsse", format)
+	if !slices.Contains([]string{"statement", "sshsig", "dsse", "agent-trace"}, format) {
+		return usage("--format %q: want statement, sshsig, dsse or agent-trace", format)
 	}
 	r, err := p.open(ctx)
 	if err != nil {
 		return err
+	}
+	if format == "agent-trace" {
+		return p.exportAgentTrace(ctx, r, rev)
 	}
 	values, a, err := attested(ctx, r, rev, c.String("key"))
 	if err != nil {

@@ -57,7 +57,7 @@ func (h *hook) saidBeside(ctx context.Context, p *place) said {
 	if records == nil || !records.Any() {
 		return said{}
 	}
-	about, _, err := p.measure()
+	about, _, err := p.measure(ctx, nil)
 	if err != nil {
 		return said{}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
+	"github.com/gatekeeper-git/gatekeeper/pkg/record"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 	"github.com/gatekeeper-git/gatekeeper/pkg/session"
 	"github.com/gatekeeper-git/gatekeeper/pkg/trailer"
@@ -36,10 +37,12 @@ func prepareCommitMsg(ctx context.Context, h *hook, args []string) error {
 	if source == "template" {
 		p.Template = string(p.Buffer.Clean(message))
 	}
-	if now {
+	if now || h.unresolved {
 		if err := h.becomeBig(ctx, p); err != nil {
 			return err
 		}
+	}
+	if now {
 		h.failed(h.put(ctx, path, message, &p), &p)
 	}
 	switch {
@@ -133,9 +136,10 @@ func (h *hook) workOut(ctx context.Context, message []byte, source, sha string) 
 	p.Parts = h.detached(ctx, at)
 	var stats change.Stats
 	measured := false
+	told := h.follow(at)
 	measure := func() (provenance.Digest, error) {
 		if !measured {
-			if p.Change, stats, err = at.measure(); err != nil {
+			if p.Change, stats, err = at.measure(ctx, told); err != nil {
 				return p.Change, err
 			}
 			measured = true
@@ -159,13 +163,24 @@ func (h *hook) workOut(ctx context.Context, message []byte, source, sha string) 
 	if _, err := measure(); err != nil {
 		return p, err
 	}
-	err = h.writeAnew(ctx, &p, parts, declared, stats.Added)
+	if told != nil && told.err != nil {
+		h.say("which lines are an agent's is not recorded: %v", told.err)
+	}
+	err = h.writeAnew(ctx, &p, parts, declared, told, stats.Added)
 	return p, err
 }
 
-// measure makes the change digest that the commit is to carry.
-func (p *place) measure() (provenance.Digest, change.Stats, error) {
-	d, stats, err := change.OfCommit(p.objects, p.parentTrees, p.tree)
+// measure makes the change digest that the commit is to carry, and hears of each file
+// what agents told.
+func (p *place) measure(ctx context.Context, told *heard) (provenance.Digest, change.Stats, error) {
+	var digester change.Digester
+	if told != nil {
+		digester.Visit = func(f change.FileChange) error {
+			told.visit(ctx, f)
+			return nil
+		}
+	}
+	d, stats, err := digester.OfCommit(p.objects, p.parentTrees, p.tree)
 	if err != nil {
 		err = fmt.Errorf("measure the change: %w", err)
 	}
@@ -217,7 +232,7 @@ func saidIn(lines []trailer.Line) (s said) {
 }
 
 // writeAnew fills in lines that stand in for all old ones.
-func (h *hook) writeAnew(ctx context.Context, p *session.Prepared, parts []said, declared []session.Declaration, total int) error {
+func (h *hook) writeAnew(ctx context.Context, p *session.Prepared, parts []said, declared []session.Declaration, told *heard, total int) error {
 	var old []provenance.Provenance
 	for _, s := range parts {
 		records, err := s.records()
@@ -226,10 +241,17 @@ func (h *hook) writeAnew(ctx context.Context, p *session.Prepared, parts []said,
 		}
 		old = append(old, records)
 	}
-	all := h.joined(total, old, declared)
+	all := h.joined(total, old, declared, told)
 	p.Values = all.Values()
 	if _, err := provenance.Parse(p.Values); err != nil {
 		return fmt.Errorf("the records do not go together: %w", err)
+	}
+	if trace, ok := told.trace(all.Records, p.Values); ok && !h.unresolved {
+		if err := record.KeepTrace(h.repo.CommonDir, trace); err != nil {
+			h.say("lines are not traced: %v", err)
+		} else {
+			p.Trace = trace.Digest()
+		}
 	}
 	for _, d := range declared {
 		p.Declared = append(p.Declared, d.ID)

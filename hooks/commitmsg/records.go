@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 	"github.com/gatekeeper-git/gatekeeper/pkg/session"
@@ -104,19 +103,18 @@ func (h *hook) genuine(values []string, a attestation.Attestation) bool {
 	return h.Verify(values, a) == nil
 }
 
-// joined is what the new commit says: the old records, what was declared, and
-// which agents are seen now.
-func (h *hook) joined(total int, old []provenance.Provenance, declared []session.Declaration) provenance.Provenance {
+// joined is what the new commit says: the old records, what was declared, what agents
+// told and which are seen now.
+func (h *hook) joined(total int, old []provenance.Provenance, declared []session.Declaration, l *heard) provenance.Provenance {
 	var now provenance.Provenance
 	for _, d := range declared {
 		now.Records = append(now.Records, d.Record())
 	}
-	for _, o := range agent.Detect(h.Environ, h.ancestors()) {
-		now.Records = append(now.Records, o.Record())
-	}
+	now.Records = append(now.Records, h.seen(l)...)
 	all := provenance.Union(total, append(slices.Clone(old), now)...)
+	l.count(all.Records, total)
 	if len(all.Records) == 0 {
-		all.None = provenance.ViaProcess
+		all.None = h.noneVia(l)
 	}
 	return all
 }

@@ -50,7 +50,7 @@ func (h *hook) knownOf(ctx context.Context, p session.Prepared) said {
 	if len(p.Values) > 0 || h.invocation().sequencer() {
 		return said{values: p.Values}
 	}
-	return said{values: h.joined(0, nil, h.declared(ctx)).Values()}
+	return said{values: h.joined(0, nil, h.declared(ctx), nil).Values()}
 }
 
 // landed returns HEAD, and whether it is the commit that p was worked out for, and
@@ -104,7 +104,7 @@ func postApplypatch(ctx context.Context, h *hook, _ []string) error {
 	if err != nil || head == "" {
 		return err
 	}
-	return h.attest(ctx, rewritten{commit: head, known: said{values: h.joined(0, nil, nil).Values()}})
+	return h.attest(ctx, rewritten{commit: head, known: said{values: h.joined(0, nil, nil, nil).Values()}})
 }
 
 // A rewritten commit is one that may need an attestation beside it.
@@ -206,7 +206,7 @@ func (h *hook) uncovered(ctx context.Context, objects *repo.Objects, w rewritten
 	if err != nil {
 		return nil, err
 	}
-	about, stats, err := at.measure()
+	about, stats, err := at.measure(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

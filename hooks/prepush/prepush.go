@@ -158,6 +158,9 @@ func (p push) sendRecords(ctx context.Context, inForce *inforce.Policy) int {
 	if dryRun() {
 		return exitGo
 	}
+	if err := p.addTraces(ctx); err != nil {
+		p.hook.say("lines are not traced on the server: %s", gate.Plain(err.Error()))
+	}
 	unsent, why := p.ship(ctx)
 	if why == nil {
 		return exitGo

@@ -14,6 +14,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+	"unicode"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 )
@@ -43,13 +44,17 @@ type Process struct {
 // An agent is what this package knows of one coding agent. Names of variables
 // and processes were seen in the agent's own commits unless its file says otherwise.
 type agent struct {
-	name     string                   // TOOL of a record
-	marks    []mark                   // each by itself shows a child of this agent
-	session  []string                 // variables that hold the session id, best first
-	model    []string                 // variables that hold the model
-	version  func(environment) string // nil when no variable tells
-	programs []string                 // comm, or base name of exe, without .exe
-	scripts  []string                 // script of an interpreter, see Process.runs
+	name    string                   // TOOL of a record
+	marks   []mark                   // each by itself shows a child of this agent
+	session []string                 // variables that hold the session id, best first
+	model   []string                 // variables that hold the model
+	version func(environment) string // nil when no variable tells
+	// hookMarks are set for hooks where marks are not; marksHooks says that a hook of
+	// this agent always sees one of either.
+	hookMarks  []mark
+	marksHooks bool
+	programs   []string // comm, or base name of exe, without .exe
+	scripts    []string // script of an interpreter, see Process.runs
 	// editor lists programs that also serve people: they count only beside a mark.
 	editor []string
 }
@@ -61,8 +66,8 @@ type mark struct{ name, value string }
 // agents is every agent known, in the order of names, so that answers have one order.
 func agents() []agent {
 	return []agent{
-		aider(), claudeCode(), cline(), codex(), continueCLI(), copilotCLI(),
-		crush(), cursor(), geminiCLI(), openCode(), qwenCode(),
+		aider(), amp(), claudeCode(), cline(), codex(), continueCLI(), copilotCLI(),
+		copilotVSCode(), crush(), cursor(), geminiCLI(), openCode(), qwenCode(), windsurf(),
 	}
 }
 
@@ -116,15 +121,7 @@ func (a agent) is(p Process, env environment) bool {
 	return false
 }
 
-func (a agent) marked(env environment) bool {
-	for _, m := range a.marks {
-		v := env.get(m.name)
-		if v != "" && (m.value == "" || m.value == v) {
-			return true
-		}
-	}
-	return false
-}
+func (a agent) marked(env environment) bool { return env.has(a.marks) }
 
 func (a agent) observe(env environment) Observation {
 	o := Observation{Tool: provenance.Tool{Name: a.name}, Via: provenance.ViaProcess}
@@ -182,6 +179,17 @@ func (e environment) first(names []string) string {
 	return ""
 }
 
+// has reports whether one of the marks is set.
+func (e environment) has(marks []mark) bool {
+	for _, m := range marks {
+		v := e.get(m.name)
+		if v != "" && (m.value == "" || m.value == v) {
+			return true
+		}
+	}
+	return false
+}
+
 // SessionID is how a record names an agent's session: the first 12 hex digits
 // of the SHA-256 of the agent's own id, which tells whoever has the agent's
 // logs which one it was, and nobody else.
@@ -190,10 +198,10 @@ func SessionID(raw string) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// bounded drops what is too long to be a version or the name of a model, so
-// that a record stays within the length of a trailer.
+// bounded drops what cannot be a version or the name of a model: what is too
+// long, so that a record stays within the length of a trailer, and what is no text.
 func bounded(s string) string {
-	if len(s) > 200 {
+	if len(s) > 200 || strings.ContainsFunc(s, unicode.IsControl) {
 		return ""
 	}
 	return s

@@ -67,6 +67,30 @@ func (a Attestation) String() string {
 	return string(base64.StdEncoding.AppendEncode(b, a.Sig))
 }
 
+// traceField opens the field of a trace.
+const traceField = "trace="
+
+// WithTrace is the attestation with the name of a trace, before it is signed; see package
+// record for what a trace tells.
+func (a Attestation) WithTrace(d provenance.Digest) Attestation {
+	a.Extra = append([]string{traceField + d.String()}, a.Extra...)
+	return a
+}
+
+// Trace is the name of the trace that the attestation stands for; false when it names
+// none.
+func (a Attestation) Trace() (provenance.Digest, bool) {
+	if len(a.Extra) == 0 {
+		return provenance.Digest{}, false
+	}
+	text, ok := strings.CutPrefix(a.Extra[0], traceField)
+	if !ok {
+		return provenance.Digest{}, false
+	}
+	d, err := provenance.ParseDigest(text)
+	return d, err == nil
+}
+
 // appendClaim writes the value up to " sig=".
 func (a Attestation) appendClaim(b []byte) []byte {
 	b = append(b, "v1 key="...)

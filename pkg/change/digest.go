@@ -40,11 +40,17 @@ func Compute(objs Objects, old, new ID) (provenance.Digest, Stats, error) {
 // in order and its own: Compute against the first parent, and for a merge OfMerge
 // of that.
 func OfCommit(objs Objects, parentTrees []ID, tree ID) (provenance.Digest, Stats, error) {
+	var d Digester
+	return d.OfCommit(objs, parentTrees, tree)
+}
+
+// OfCommit does what the function OfCommit does.
+func (d *Digester) OfCommit(objs Objects, parentTrees []ID, tree ID) (provenance.Digest, Stats, error) {
 	var old ID
 	if len(parentTrees) > 0 {
 		old = parentTrees[0]
 	}
-	first, stats, err := Compute(objs, old, tree)
+	first, stats, err := d.Compute(objs, old, tree)
 	if err != nil {
 		return first, stats, err
 	}
@@ -54,6 +60,9 @@ func OfCommit(objs Objects, parentTrees []ID, tree ID) (provenance.Digest, Stats
 // A Digester computes one change digest after another in the same memory. The zero
 // value is ready for use, by one goroutine.
 type Digester struct {
+	// Visit, when set, is told of each file that changes, as it is met.
+	Visit func(FileChange) error
+
 	objs  Objects
 	out   stream
 	diff  differ
@@ -120,7 +129,7 @@ func (d *Digester) record(path []byte, old, new treeEntry) error {
 		return nil
 	}
 	text := before.kind != kindLink && after.kind != kindLink
-	if err := d.content(old, new, text); err != nil {
+	if err := d.content(path, old, new, text); err != nil {
 		return fmt.Errorf("path %.200q: %w", path, err)
 	}
 	return nil
@@ -140,7 +149,7 @@ func leafOf(e treeEntry) leaf {
 }
 
 // content writes how a file's text changed, or the sums of what it was and is.
-func (d *Digester) content(old, new treeEntry, text bool) error {
+func (d *Digester) content(path []byte, old, new treeEntry, text bool) error {
 	before, err := d.load(old.id, 0, text)
 	if err != nil {
 		return err
@@ -152,8 +161,11 @@ func (d *Digester) content(old, new treeEntry, text bool) error {
 	if before.isText && after.isText {
 		if hunks, ok := d.diff.lines(before.text, after.text); ok {
 			d.hunks(hunks, before.text, after.text)
-			return nil
+			return d.visit(path, old, new, after.text, hunks)
 		}
+	}
+	if err := d.visit(path, old, new, nil, nil); err != nil {
+		return err
 	}
 	d.out.byte('b')
 	d.out.bytes(before.digest())

@@ -557,3 +557,48 @@ func TestNothingDiffers(t *testing.T) {
 		t.Error("a tree that does not differ was opened")
 	}
 }
+
+// Told of each file, a visitor counts as many added lines as the digest does, and
+// finds at their numbers what was added.
+func TestVisit(t *testing.T) {
+	s := newStore(false)
+	old := s.tree(files{"kept": {0o100644, "a\nb\n"}, "changed": {0o100644, "1\n2\n3\n4\n5"}, "gone": {0o100644, "x\n"}, "binary": {0o100644, "\x00"}})
+	new := s.tree(files{"kept": {0o100644, "a\nb\n"}, "changed": {0o100644, "new\n1\n2\nnew\nnew\n4\n5\nnew"}, "came": {0o100644, "new\nnew"}, "binary": {0o100644, "\x00\x00"}})
+	got := map[string]string{}
+	lines := 0
+	d := Digester{Visit: func(f FileChange) error {
+		all := strings.SplitAfter(string(f.Text), "\n")
+		text := fmt.Sprintf("%v %v %v:", f.Old != "", f.New != "", f.Text != nil)
+		for _, span := range f.Added {
+			text += fmt.Sprintf(" %d-%d", span.From, span.To)
+			for _, line := range all[span.From:span.To] {
+				if strings.TrimSuffix(line, "\n") != "new" && f.Path != "changed" {
+					t.Errorf("%s: %q was not added", f.Path, line)
+				}
+				lines++
+			}
+		}
+		got[f.Path] = text
+		return nil
+	}}
+	sum, stats, err := d.Compute(s, old, new)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, _, _ := Compute(s, old, new)
+	if sum != plain || lines != stats.Added {
+		t.Errorf("%d lines told, %d counted; digest the same: %v", lines, stats.Added, sum == plain)
+	}
+	want := map[string]string{
+		"changed": "true true true: 0-1 3-5 6-8", "came": "false true true: 0-2",
+		"gone": "true false false:", "binary": "true true false:",
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v\nwant %v", got, want)
+	}
+	stop := errors.New("stop")
+	d.Visit = func(FileChange) error { return stop }
+	if _, _, err := d.Compute(s, old, new); !errors.Is(err, stop) {
+		t.Errorf("a visitor's error: %v", err)
+	}
+}

@@ -98,7 +98,8 @@ func (j *judge) opinion(job *job, d attestation.Detached) (*opinion, error) {
 // view puts what stands beside a commit into its verdict.
 func (o *opinion) view(v CommitVerdict) CommitVerdict {
 	v.Evidence, v.Binding, v.Signers = weigh(o.said, o.claims)
-	v.Records, v.None = viewRecords(o.said.provenance.Records), string(o.said.provenance.None)
+	v.Trace = traceOf(o.claims)
+	v.Records, v.None = ViewRecords(o.said.provenance.Records), string(o.said.provenance.None)
 	v.Beside = true
 	return v
 }

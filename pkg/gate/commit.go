@@ -62,7 +62,7 @@ func (j *judge) begin(job *job) {
 		job.commit.Message = nil // up to a MiB that would wait for the others
 	}
 	if job.fault == nil {
-		job.verdict.Records, job.verdict.None = viewRecords(job.said.provenance.Records), string(job.said.provenance.None)
+		job.verdict.Records, job.verdict.None = ViewRecords(job.said.provenance.Records), string(job.said.provenance.None)
 		job.claims = j.examine(job)
 	}
 }
@@ -88,6 +88,7 @@ func (j *judge) finish(ctx context.Context, job *job) (CommitVerdict, error) {
 		}
 	}
 	v.Evidence, v.Binding, v.Signers = weigh(job.said, job.claims)
+	v.Trace = traceOf(job.claims)
 	if exempt, err := j.exempt(ctx, job, v.Evidence); err != nil {
 		return v, err
 	} else if exempt {
@@ -381,6 +382,16 @@ func weigh(s said, claims []claim) (Evidence, *Binding, []SignerView) {
 	return best, binding, signers
 }
 
+// traceOf is the trace that the first claim that stands names, "" when none does.
+func traceOf(claims []claim) string {
+	for _, c := range claims {
+		if d, ok := c.attestation.Trace(); ok && c.stands() {
+			return d.String()
+		}
+	}
+	return ""
+}
+
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // Subject is the first line of a message, fit to be shown.
@@ -390,7 +401,8 @@ func Subject(message []byte) string {
 	return Plain(string(line))
 }
 
-func viewRecords(records []provenance.Record) []RecordView {
+// ViewRecords shows records, parts that nobody knows as such.
+func ViewRecords(records []provenance.Record) []RecordView {
 	views := []RecordView{}
 	for _, r := range records {
 		v := RecordView{Tool: known(r.Tool.Name), Version: known(r.Tool.Version), Model: r.Model.ID(),

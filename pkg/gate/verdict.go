@@ -82,6 +82,7 @@ type CommitVerdict struct {
 	Binding  *Binding     `json:"binding"` // null when nothing binds
 	Signers  []SignerView `json:"signers"`
 	Records  []RecordView `json:"records"`
+	Trace    string       `json:"trace,omitempty"`  // digest of the trace that a standing attestation names
 	None     string       `json:"none,omitempty"`   // the grade at which nothing was observed
 	Beside   bool         `json:"beside,omitempty"` // all of this stands in a record beside the commit
 	Made     bool         `json:"made,omitempty"`   // the platform made the commit of others; all of this is theirs

@@ -72,6 +72,11 @@ func Add(ctx context.Context, r *repo.Repo, fingerprint string, list []attestati
 	for _, d := range list {
 		files[d.Path()] = []byte(d.String())
 	}
+	return AddFiles(ctx, r, fingerprint, files, now)
+}
+
+// AddFiles is Add for files of any kind, by the names under which they stand.
+func AddFiles(ctx context.Context, r *repo.Repo, fingerprint string, files map[string][]byte, now time.Time) error {
 	ref := Ref(fingerprint)
 	var err error
 	for range attempts {

@@ -32,8 +32,9 @@ type Union struct {
 	*repo.Reader
 	heads []change.ID
 
-	mu    sync.Mutex
-	index *index // nil until somebody asks
+	mu     sync.Mutex
+	index  *index // nil until somebody asks
+	traced map[change.ID][]change.Entry
 }
 
 // Read returns the records at heads, which are commits of refs of records. It asks
@@ -63,6 +64,55 @@ func (u *Union) Attestations(ctx context.Context, about provenance.Digest) ([]at
 	found = slices.DeleteFunc(found, func(d attestation.Detached) bool { return d.Attestation.Change != about })
 	slices.SortFunc(found, func(a, b attestation.Detached) int { return strings.Compare(a.Path(), b.Path()) })
 	return slices.CompactFunc(found, func(a, b attestation.Detached) bool { return a.Path() == b.Path() }), nil
+}
+
+// Trace reads the trace with a digest; false when no ref of records has it.
+func (u *Union) Trace(ctx context.Context, d provenance.Digest) (Trace, bool, error) {
+	name := strings.TrimPrefix(TracePath(d), traceFolder)
+	for _, head := range u.heads {
+		files, err := u.traces(ctx, head)
+		if err != nil {
+			return Trace{}, false, fmt.Errorf("read the trace: %w", err)
+		}
+		at, ok := slices.BinarySearchFunc(files, name, func(e change.Entry, name string) int { return strings.Compare(e.Name, name) })
+		if !ok {
+			continue
+		}
+		_, _, data, err := u.Reader.Read(ctx, files[at].ID, MaxTrace)
+		if err != nil {
+			return Trace{}, false, fmt.Errorf("read the trace: %w", err)
+		}
+		if t, err := ParseTrace(string(data)); err == nil && t.Digest() == d {
+			return t, true, nil
+		}
+	}
+	return Trace{}, false, nil
+}
+
+// traces lists the folder of traces in a ref, once.
+func (u *Union) traces(ctx context.Context, head change.ID) ([]change.Entry, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if files, ok := u.traced[head]; ok {
+		return files, nil
+	}
+	folders, err := u.root(ctx, head)
+	if err != nil {
+		return nil, err
+	}
+	var files []change.Entry
+	for _, e := range folders {
+		if e.Name+"/" == traceFolder && e.IsTree() {
+			if files, err = u.readable(ctx, e.ID); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if u.traced == nil {
+		u.traced = map[change.ID][]change.Entry{}
+	}
+	u.traced[head] = files
+	return files, nil
 }
 
 // folders finds the folders about a change, by an index that is read once.
@@ -121,15 +171,7 @@ func (u *Union) readIndex(ctx context.Context) (*index, error) {
 // indexHead passes over what gatekeeper does not write: a server may have taken
 // anything before it had a gate.
 func (u *Union) indexHead(ctx context.Context, x *index, head change.ID) error {
-	commit, _, err := u.Peel(ctx, head)
-	if err != nil || commit == "" {
-		return err
-	}
-	root, err := u.TreeOf(ctx, commit)
-	if err != nil {
-		return err
-	}
-	folders, err := u.readable(ctx, root)
+	folders, err := u.root(ctx, head)
 	if err != nil {
 		return err
 	}
@@ -146,6 +188,19 @@ func (u *Union) indexHead(ctx context.Context, x *index, head change.ID) error {
 		}
 	}
 	return nil
+}
+
+// root lists what a ref of records holds at its top.
+func (u *Union) root(ctx context.Context, head change.ID) ([]change.Entry, error) {
+	commit, _, err := u.Peel(ctx, head)
+	if err != nil || commit == "" {
+		return nil, err
+	}
+	tree, err := u.TreeOf(ctx, commit)
+	if err != nil {
+		return nil, err
+	}
+	return u.readable(ctx, tree)
 }
 
 // readable reads a tree that may be anything; what is none is empty.

@@ -309,23 +309,32 @@ func (b *Batch) exists(id change.ID) (bool, error) {
 	return true, o.Close()
 }
 
-// FileAt reads the file at a path in a commit, and its blob's id; "" when no file
-// stands there. The content of one above limit bytes is nil.
-func FileAt(objs change.Objects, commit change.ID, path string, limit int64) (content []byte, blob change.ID, err error) {
+// BlobAt finds the file at a path in a commit; "" when no file stands there.
+func BlobAt(objs change.Objects, commit change.ID, path string) (change.ID, error) {
 	id, err := TreeOf(objs, commit)
 	if err != nil {
-		return nil, "", err
+		return "", err
 	}
 	parts := strings.Split(path, "/")
 	for i, part := range parts {
 		e, err := entryOf(objs, id, part)
 		if err != nil || e.ID == "" {
-			return nil, "", err
+			return "", err
 		}
 		if last := i == len(parts)-1; last != e.IsFile() || !last && !e.IsTree() {
-			return nil, "", nil
+			return "", nil
 		}
 		id = e.ID
+	}
+	return id, nil
+}
+
+// FileAt reads the file at a path in a commit, and its blob's id; "" when no file
+// stands there. The content of one above limit bytes is nil.
+func FileAt(objs change.Objects, commit change.ID, path string, limit int64) (content []byte, blob change.ID, err error) {
+	id, err := BlobAt(objs, commit, path)
+	if err != nil || id == "" {
+		return nil, "", err
 	}
 	o, err := objs.Open(id)
 	if err != nil {

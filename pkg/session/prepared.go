@@ -24,12 +24,13 @@ type Prepared struct {
 	Head change.ID // HEAD at that time, zero while the branch is unborn
 
 	Bind, Change provenance.Digest
-	Values       []string       // of AI-Provenance, as Values writes them
-	Attestation  string         // of AI-Attestation, "" when there is no signature yet
-	Unsigned     bool           // there will be none: signing failed, and that was said
-	Add, Remove  []trailer.Line // public trailers to be there, and not to be there
-	Declared     []string       // ids of the declarations among Values
-	Parts        []string       // what the commits that this one is made of carry, in the form of attestation.Detached
+	Trace        provenance.Digest // of the record.Trace, zero for none
+	Values       []string          // of AI-Provenance, as Values writes them
+	Attestation  string            // of AI-Attestation, "" when there is no signature yet
+	Unsigned     bool              // there will be none: signing failed, and that was said
+	Add, Remove  []trailer.Line    // public trailers to be there, and not to be there
+	Declared     []string          // ids of the declarations among Values
+	Parts        []string          // what the commits that this one is made of carry, in the form of attestation.Detached
 
 	Buffer   trailer.Buffer // how git will clean the message
 	Template string         // the cleaned template that the message began as, "" when there was none
@@ -47,6 +48,9 @@ func (p Prepared) String() string {
 	put("head", "x"+p.Head.String())
 	put("bind", p.Bind.String())
 	put("change", p.Change.String())
+	if !p.Trace.IsZero() {
+		put("trace", p.Trace.String())
+	}
 	for _, v := range p.Values {
 		put("value", v)
 	}
@@ -116,6 +120,8 @@ func (p *Prepared) set(key, value string) (err error) {
 		p.Git, err = strconv.Atoi(value)
 	case "head":
 		p.Head, err = parseHead(value)
+	case "trace":
+		p.Trace, err = provenance.ParseDigest(value)
 	case "bind":
 		p.Bind, err = provenance.ParseDigest(value)
 	case "change":

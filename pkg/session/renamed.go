@@ -19,8 +19,8 @@ const maxNew = 100
 //
 // What only HEAD had under the other name is nobody's: who wrote it is told by the
 // commit that brought it.
-func (w *Watch) renamed(ctx context.Context, path string, lines []uint64, among []string) (*Work, error) {
-	if len(lines) == 0 || len(among) > maxNew {
+func (w *Watch) renamed(ctx context.Context, path string, lines Lines, among []string) (*Work, error) {
+	if len(lines.Exact) == 0 || len(among) > maxNew {
 		return nil, nil
 	}
 	known, err := w.known()
@@ -59,9 +59,9 @@ func (w *Watch) renamed(ctx context.Context, path string, lines []uint64, among 
 
 // mostAlike finds the file, and the version of it, that a new file with these lines came
 // from.
-func (w *Watch) mostAlike(files []*Work, lines []uint64) (best *Work, text Text, err error) {
-	wanted := make(map[uint64]bool, len(lines))
-	for _, l := range lines {
+func (w *Watch) mostAlike(files []*Work, lines Lines) (best *Work, text Text, err error) {
+	wanted := make(map[uint64]bool, len(lines.Exact))
+	for _, l := range lines.Exact {
 		wanted[l] = true
 	}
 	most := 0
@@ -71,14 +71,14 @@ func (w *Watch) mostAlike(files []*Work, lines []uint64) (best *Work, text Text,
 			return nil, text, err
 		}
 		for _, t := range append([]Text{f.Now}, f.Past...) {
-			enough := (len(lines) + 1) / 2
+			enough := (len(lines.Exact) + 1) / 2
 			if content == nil {
-				enough = min(enough, (len(t.Lines)+1)/2)
+				enough = min(enough, (len(t.Exact)+1)/2)
 			}
-			if have(t.Lines, wanted) <= max(most, enough-1) {
+			if have(t.Exact, wanted) <= max(most, enough-1) {
 				continue
 			}
-			if n := common(t.Lines, lines); n > max(most, enough-1) {
+			if n := common(t.Exact, lines.Exact); n > max(most, enough-1) {
 				best, text, most = f, t, n
 			}
 		}
@@ -88,7 +88,7 @@ func (w *Watch) mostAlike(files []*Work, lines []uint64) (best *Work, text Text,
 
 // as is the file under another name, as it was at t.
 func (f *Work) as(path string, t Text) *Work {
-	return &Work{Path: path, Actors: slices.Clone(f.Actors), Touched: slices.Clone(f.Touched), Now: t, Past: slices.Clone(f.Past)}
+	return &Work{Path: path, Actors: slices.Clone(f.Actors), Touched: slices.Clone(f.Touched), Heads: slices.Clone(f.Heads), Now: t, Past: slices.Clone(f.Past)}
 }
 
 // have counts the lines that are wanted, which are no fewer than those in common.

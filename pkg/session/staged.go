@@ -48,7 +48,7 @@ func (w *Watch) staged(ctx context.Context, path string, content []byte, isNew b
 		return &Attributed{work: f, Opaque: true}, nil
 	}
 	rest := f.since(open, live)
-	owners := f.ownersOf(lines, rest)
+	owners := f.ownersOf(lines)
 	if !slices.Contains(owners, unset) {
 		return &Attributed{work: f, Owners: owners}, nil
 	}
@@ -67,7 +67,7 @@ func (w *Watch) staged(ctx context.Context, path string, content []byte, isNew b
 
 // renamedInIndex is renamed for a commit. What HEAD alone had matters only while a call
 // is open: else nobody wrote what is found nowhere.
-func (w *Watch) renamedInIndex(ctx context.Context, path string, lines []uint64, open bool) (*Work, error) {
+func (w *Watch) renamedInIndex(ctx context.Context, path string, lines Lines, open bool) (*Work, error) {
 	if !w.Used() {
 		return nil, nil
 	}
@@ -93,8 +93,9 @@ func (f *Work) since(open []openCall, live func(Actor) bool) Owner {
 	return o
 }
 
-// ownersOf looks for lines in the versions of the file, the latest first.
-func (f *Work) ownersOf(lines []uint64, rest Owner) []Owner {
+// ownersOf looks for lines in the versions of the file, the latest first, and then for
+// what a formatter made of them.
+func (f *Work) ownersOf(lines Lines) []Owner {
 	for _, t := range append([]Text{f.Now}, f.Past...) {
 		if t.same(lines) {
 			return slices.Clone(t.Owners)
@@ -104,14 +105,14 @@ func (f *Work) ownersOf(lines []uint64, rest Owner) []Owner {
 	for _, t := range append([]Text{f.Now}, f.Past...) {
 		found = found.from(t, unset)
 	}
-	return found.Owners
+	return found.along(f.Now, unset, alignOrNot(f.Now.Loose, found.Loose)).Owners
 }
 
 // filtered reports whether git keeps another content than the work tree has (a clean
 // filter, an encoding): then not one line of the index was ever seen here, though the
 // work tree is as it was left.
 func (w *Watch) filtered(f *Work, owners []Owner) bool {
-	if slices.ContainsFunc(owners, func(o Owner) bool { return o != unset }) || len(f.Now.Lines) == 0 {
+	if slices.ContainsFunc(owners, func(o Owner) bool { return o != unset }) || len(f.Now.Exact) == 0 {
 		return false
 	}
 	content, err := w.tree.Read(f.Path)
@@ -140,13 +141,19 @@ func (w *Work) one(o Owner) (Actor, bool) {
 	return w.Actors[n-1], true
 }
 
-// Actors are all that had a hand in the file, since HEAD had the blob base there: those
-// to whom a commit of it is owed.
-func (a *Attributed) Actors(base string) (list []Actor) {
+// Actors are all that had a hand in the file while HEAD had one of these blobs there: those
+// to whom a commit of it is owed, on top of that.
+func (a *Attributed) Actors(bases ...string) (list []Actor) {
 	for _, t := range a.work.Touched {
-		if actor, ok := a.Actor(t.Actor); ok && t.Base == base && !slices.Contains(list, actor) {
+		if actor, ok := a.Actor(t.Actor); ok && slices.Contains(bases, t.Base) && !slices.Contains(list, actor) {
 			list = append(list, actor)
 		}
 	}
 	return list
 }
+
+// All are all actors of the file: a line of Anyone may be any of theirs.
+func (a *Attributed) All() []Actor { return a.work.Actors }
+
+// Since reports whether the file was followed since HEAD had that blob there.
+func (a *Attributed) Since(base string) bool { return slices.Contains(a.work.Heads, base) }

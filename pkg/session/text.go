@@ -2,17 +2,22 @@ package session
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/binary"
+	"slices"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 )
 
-// A Text is one version of a file, as far as attribution needs it: a number for each
+// A Text is one version of a file, as far as attribution needs it: numbers for each
 // line, and who wrote it. The lines themselves are not kept.
 type Text struct {
-	Lines  []uint64
+	Lines
 	Owners []Owner // of the lines, as many
+}
+
+// Lines are the numbers of a text's lines: equal lines have equal numbers.
+type Lines struct {
+	Exact []uint64
+	Loose []uint64 // without white space
 }
 
 // An Owner is who wrote a line: Nobody, the n-th actor of the file (from 1), as its
@@ -38,27 +43,43 @@ const (
 // binaryProbe is how far git looks for a NUL that makes a file binary.
 const binaryProbe = 8000
 
-// LinesOf gives each line of a file a number: the first eight bytes of the SHA-256 of
-// the line without its end, so that a file with CRLF in the work tree and LF in the
-// index has the same lines in both. It reports false for a file that is binary or too
-// large to be attributed line by line.
-func LinesOf(content []byte) ([]uint64, bool) {
+// LinesOf gives each line of a file its numbers. The end of a line does not count, so
+// that a file with CRLF in the work tree and LF in the index has the same lines in both.
+// It reports false for a file that is binary or too large to be attributed line by line.
+func LinesOf(content []byte) (Lines, bool) {
 	if len(content) > maxBytes || bytes.IndexByte(content[:min(len(content), binaryProbe)], 0) >= 0 {
-		return nil, false
+		return Lines{}, false
 	}
-	lines := make([]uint64, 0, bytes.Count(content, []byte{'\n'})+1)
+	n := bytes.Count(content, []byte{'\n'}) + 1
+	if n > maxLines {
+		return Lines{}, false
+	}
+	lines := Lines{make([]uint64, 0, n), make([]uint64, 0, n)}
 	for len(content) > 0 {
 		line, rest, _ := bytes.Cut(content, []byte{'\n'})
-		sum := sha256.Sum256(bytes.TrimSuffix(line, []byte{'\r'}))
-		lines = append(lines, binary.BigEndian.Uint64(sum[:8]))
+		exact, loose := numbersOf(bytes.TrimSuffix(line, []byte{'\r'}))
+		lines.Exact, lines.Loose = append(lines.Exact, exact), append(lines.Loose, loose)
 		content = rest
 	}
-	return lines, len(lines) <= maxLines
+	return lines, true
+}
+
+// numbersOf is the 64-bit FNV-1a hash of a line, and of what of it is not white space.
+func numbersOf(line []byte) (exact, loose uint64) {
+	const offset, prime = 14695981039346656037, 1099511628211
+	exact, loose = offset, offset
+	for _, c := range line {
+		exact = (exact ^ uint64(c)) * prime
+		if c != ' ' && c != '\t' {
+			loose = (loose ^ uint64(c)) * prime
+		}
+	}
+	return exact, loose
 }
 
 // by is the text in which one owner wrote every line.
-func by(lines []uint64, o Owner) Text {
-	owners := make([]Owner, len(lines))
+func by(lines Lines, o Owner) Text {
+	owners := make([]Owner, len(lines.Exact))
 	if o != Nobody {
 		for i := range owners {
 			owners[i] = o
@@ -69,8 +90,8 @@ func by(lines []uint64, o Owner) Text {
 
 // edited is the text after o turned it into other lines: what they have in common
 // keeps its owners, all else is o's.
-func (t Text) edited(lines []uint64, o Owner) Text {
-	matches, ok := change.Align(t.Lines, lines)
+func (t Text) edited(lines Lines, o Owner) Text {
+	matches, ok := change.Align(t.Exact, lines.Exact)
 	if !ok {
 		return t.rewritten(lines, o)
 	}
@@ -84,9 +105,9 @@ func (t Text) edited(lines []uint64, o Owner) Text {
 // rewritten is edited for texts that differ too much to be compared. A line that was
 // nowhere before is o's. One that was somewhere may have stayed or been written again,
 // which makes a difference only where an agent had a hand in it.
-func (t Text) rewritten(lines []uint64, o Owner) Text {
-	before := make(map[uint64]Owner, len(t.Lines))
-	for i, l := range t.Lines {
+func (t Text) rewritten(lines Lines, o Owner) Text {
+	before := make(map[uint64]Owner, len(t.Exact))
+	for i, l := range t.Exact {
 		if was, ok := before[l]; ok && was != t.Owners[i] {
 			before[l] = Anyone
 		} else {
@@ -94,7 +115,7 @@ func (t Text) rewritten(lines []uint64, o Owner) Text {
 		}
 	}
 	next := by(lines, o)
-	for i, l := range lines {
+	for i, l := range lines.Exact {
 		if was, ok := before[l]; ok && was != o {
 			next.Owners[i] = Anyone
 		}
@@ -106,17 +127,7 @@ func (t Text) rewritten(lines []uint64, o Owner) Text {
 func perhaps(o Owner) Owner { return min(o, -o) }
 
 // same reports whether the text has exactly these lines.
-func (t Text) same(lines []uint64) bool {
-	if len(t.Lines) != len(lines) {
-		return false
-	}
-	for i, l := range lines {
-		if t.Lines[i] != l {
-			return false
-		}
-	}
-	return true
-}
+func (t Text) same(lines Lines) bool { return slices.Equal(t.Exact, lines.Exact) }
 
 // alignOrNot is change.Align; texts that differ too much have nothing in common.
 func alignOrNot(old, new []uint64) []change.Match {

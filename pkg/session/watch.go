@@ -619,6 +619,17 @@ func (w *Watch) callPath(c Call) string {
 	return filepath.Join(w.dir, "calls", workName(c.Actor.Session+"\x00"+c.ID))
 }
 
+// Open lists the actors whose calls were heard to begin and not to end.
+func (w *Watch) Open() (list []Actor, err error) {
+	open, err := w.open()
+	for _, c := range open {
+		if !slices.Contains(list, c.Actor) {
+			list = append(list, c.Actor)
+		}
+	}
+	return list, err
+}
+
 // open lists the calls that were heard to begin and not to end.
 func (w *Watch) open() ([]openCall, error) {
 	entries, err := os.ReadDir(filepath.Join(w.dir, "calls"))

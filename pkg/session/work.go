@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 )
 
@@ -30,7 +31,8 @@ type Work struct {
 	// Touched are the actors that edited the file since it had a content, whether or not a
 	// line of theirs is left.
 	Touched []Touch
-	Opaque  bool // binary or too large: Now is empty, and only Touched counts
+	Heads   []string // the blobs that HEAD had when the file was looked at, as in Touch; the latest first
+	Opaque  bool     // binary or too large: Now is empty, and only Touched counts
 }
 
 // A Touch is one actor's hand in a file, and the blob that HEAD had there at the time,
@@ -61,6 +63,19 @@ func (w *Work) touch(o Owner, base string) {
 	}
 }
 
+// maxHeads bounds what is remembered of HEAD.
+const maxHeads = 24
+
+// at takes note of what HEAD has.
+func (w *Work) at(head Head) {
+	if len(w.Heads) > 0 && w.Heads[0] == head.Blob {
+		return
+	}
+	w.Heads = slices.DeleteFunc(w.Heads, func(b string) bool { return b == head.Blob })
+	w.Heads = slices.Insert(w.Heads, 0, head.Blob)
+	w.Heads = w.Heads[:min(len(w.Heads), maxHeads)]
+}
+
 // A Hand is how somebody changed a file.
 type Hand int
 
@@ -78,6 +93,7 @@ type Head struct {
 // see takes note that the file now has other content, which o gave it. content is nil
 // where there is no file any more.
 func (w *Work) see(content []byte, o Owner, hand Hand, head Head) {
+	w.at(head)
 	lines, ok := LinesOf(content)
 	if !ok {
 		w.remember()
@@ -103,7 +119,7 @@ func (w *Work) see(content []byte, o Owner, hand Hand, head Head) {
 
 // remember keeps the present version for later.
 func (w *Work) remember() {
-	if w.Opaque || len(w.Now.Lines) == 0 {
+	if w.Opaque || len(w.Now.Exact) == 0 {
 		return
 	}
 	w.Past = slices.DeleteFunc(w.Past, func(t Text) bool { return t.same(w.Now.Lines) })
@@ -128,16 +144,27 @@ func (w *Work) recalled(t Text, o Owner, head Head) Text {
 	if lines, ok := LinesOf(head.Content); ok {
 		t = t.from(by(lines, Nobody), o)
 	}
+	if o == Nobody {
+		t = t.reformatted(w.Now)
+	}
 	return t
 }
 
 // from gives the lines of t that are o's to their owners in another version.
-func (t Text) from(past Text, o Owner) Text {
+func (t Text) from(past Text, o Owner) Text { return t.along(past, o, alignOrNot(past.Exact, t.Exact)) }
+
+// reformatted gives lines that nobody seems to have written to those who wrote them with
+// other white space in another version.
+func (t Text) reformatted(past Text) Text {
+	return t.along(past, Nobody, alignOrNot(past.Loose, t.Loose))
+}
+
+func (t Text) along(past Text, o Owner, matches []change.Match) Text {
 	if !slices.Contains(t.Owners, o) {
 		return t
 	}
 	t.Owners = slices.Clone(t.Owners)
-	for _, m := range alignOrNot(past.Lines, t.Lines) {
+	for _, m := range matches {
 		for i := range m.N {
 			if t.Owners[m.New+i] == o {
 				t.Owners[m.New+i] = past.Owners[m.Old+i]
@@ -155,10 +182,11 @@ const workHead = "gatekeeper work v1\n"
 //	path "PATH"
 //	actor "TOOL" "VERSION" "PROVIDER" "MODEL" "SESSION" "SOURCE"   one a line, in their order
 //	touch ACTOR BASE
+//	head BLOB
 //	opaque
 //	texts N                       Now, then Past
 //
-// and for each text: the number of lines, four bytes; eight bytes a line; the number of
+// and for each text: the number of lines, four bytes; sixteen bytes a line; the number of
 // runs of owners, four bytes; and for each run its length and owner, four bytes each. All
 // numbers are big-endian. The file ends in "end\n".
 func (w *Work) appendTo(b []byte) []byte {
@@ -169,6 +197,9 @@ func (w *Work) appendTo(b []byte) []byte {
 	}
 	for _, t := range w.Touched {
 		b = fmt.Appendf(b, "touch %d %q\n", t.Actor, t.Base)
+	}
+	for _, blob := range w.Heads {
+		b = fmt.Appendf(b, "head %q\n", blob)
 	}
 	if w.Opaque {
 		b = append(b, "opaque\n"...)
@@ -182,9 +213,11 @@ func (w *Work) appendTo(b []byte) []byte {
 }
 
 func (t Text) appendTo(b []byte) []byte {
-	b = binary.BigEndian.AppendUint32(b, uint32(len(t.Lines)))
-	for _, l := range t.Lines {
+	b = slices.Grow(b, 16*len(t.Exact)+16)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(t.Exact)))
+	for i, l := range t.Exact {
 		b = binary.BigEndian.AppendUint64(b, l)
+		b = binary.BigEndian.AppendUint64(b, t.Loose[i])
 	}
 	at := len(b)
 	b = binary.BigEndian.AppendUint32(b, 0)
@@ -276,6 +309,8 @@ func (p *workParser) line(word, rest string) error {
 			return errWork
 		}
 		w.Touched = append(w.Touched, Touch{Owner(n), values[1]})
+	case word == "head" && len(values) == 1:
+		w.Heads = append(w.Heads, values[0])
 	case word == "opaque" && len(values) == 0:
 		w.Opaque = true
 	default:
@@ -318,14 +353,15 @@ func (p *workParser) number() (uint32, error) {
 
 func (p *workParser) text() (t Text, err error) {
 	n, err := p.number()
-	if err != nil || int(n) > maxLines || len(p.rest) < 8*int(n) {
+	if err != nil || int(n) > maxLines || len(p.rest) < 16*int(n) {
 		return t, errWork
 	}
-	t.Lines, t.Owners = make([]uint64, n), make([]Owner, 0, n)
-	for i := range t.Lines {
-		t.Lines[i] = binary.BigEndian.Uint64([]byte(p.rest[8*i : 8*i+8]))
+	t.Exact, t.Loose, t.Owners = make([]uint64, n), make([]uint64, n), make([]Owner, 0, n)
+	for i := range t.Exact {
+		t.Exact[i] = binary.BigEndian.Uint64([]byte(p.rest[16*i : 16*i+8]))
+		t.Loose[i] = binary.BigEndian.Uint64([]byte(p.rest[16*i+8 : 16*i+16]))
 	}
-	p.rest = p.rest[8*n:]
+	p.rest = p.rest[16*n:]
 	runs, err := p.number()
 	if err != nil {
 		return t, err
