@@ -50,7 +50,7 @@ var tiers = []tier{
 	{"pkg/blame", []string{"pkg/provenance", "pkg/change", "pkg/gate", "pkg/record", "pkg/repo", "pkg/session"}, "it joins what was judged and recorded, and judges nothing"},
 	{"pkg/repair", []string{"pkg/provenance", "pkg/change", "pkg/trailer", "pkg/attestation", "pkg/policy", "pkg/gate", "pkg/record", "pkg/repo"}, "it mends what the gate finds; what people see and type is for commands"},
 	{"hooks/...", []string{"pkg/...", "install"}, "each hook is a door of its own, and none is a command"},
-	{"install/agents", []string{"pkg/agent", "pkg/session", "pkg/repo"}, "the files of coding agents are the user's, and belong to no repository"},
+	{"install/agents", []string{"pkg/agent", "pkg/session"}, "the files of coding agents are the user's, and belong to no repository"},
 	{"install", []string{"pkg/...", "install/agents"}, "putting things in place must not run what it puts there"},
 	{"cmd/...", []string{"pkg/...", "hooks/...", "install/..."}, "commands are the top, and one command is not a library of another"},
 }

@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -29,18 +30,21 @@ type agent struct {
 	unproven bool
 }
 
-// A target is one file of an agent, and how our entry gets in and out.
+// A target is one file of an agent that our entry goes into.
 type target struct {
 	file string
-	mode fs.FileMode // of a file that we make
-	text string      // of our entry, as it stands in the file and as the agent writes it when it writes it anew
-	// place puts our entry in; now is nil where there is no file.
-	place func(now []byte) ([]byte, error)
-	// take takes it out. bare says that what is left is no more than what we put into
-	// a file of ours beside the entry.
-	take func(now []byte) (rest []byte, bare bool, err error)
-	// whole says that the file is all ours, so no backup of it is needed.
-	whole bool
+	text string // of our entry as it stands there, and still does when the agent has written its file anew
+	// One of these says what goes in: entries beside those of others, or a whole file.
+	hooks *hooksFile
+	whole []byte
+}
+
+// mode is of a file that we make: what agents write into theirs may be secret.
+func (t target) mode() fs.FileMode {
+	if bytes.HasPrefix(t.whole, []byte("#!")) {
+		return 0o700
+	}
+	return 0o600
 }
 
 func all() []agent {

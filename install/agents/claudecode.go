@@ -15,7 +15,7 @@ func claudeCode() agent {
 			f := plain(posix, "claude-code") // on Windows Git's bash, which takes C:/path
 			command := f.command(filepath.ToSlash(w.Binary))
 			hook := []pair{{"command", command}, {"timeout", 10}}
-			const tools = "Write|Edit|MultiEdit|NotebookEdit|Bash|mcp__.*"
+			const tools = "Write|Edit|MultiEdit|NotebookEdit|Bash|PowerShell|mcp__.*"
 			h := claudeLike(f, []event{
 				{"SessionStart", group("", hook...)},
 				{"UserPromptSubmit", group("", hook...)},

@@ -2,13 +2,13 @@ package agents
 
 import (
 	"path/filepath"
-
-	"github.com/tailscale/hujson"
+	"slices"
 )
 
 // cursor reads ~/.cursor/hooks.json, as its documentation says; it was not run. A
-// hook that fails lets the call through unless it says failClosed, which those before
-// a call to an MCP server do.
+// hook that fails lets the call through unless it says failClosed, which the one before
+// a call to an MCP server does. Edits, commands and calls have events of their own;
+// preToolUse is there for the content of a file before an edit.
 func cursor() agent {
 	return agent{
 		name: "cursor", title: "Cursor", programs: []string{"cursor", "cursor-agent"}, unproven: true,
@@ -17,19 +17,17 @@ func cursor() agent {
 			f := plain(on(powershell), "cursor")
 			command := f.command(w.Binary)
 			h := hooksFile{base: []pair{{"version", 1}}, ours: f.isOurs, command: flatCommand}
-			for _, name := range []string{
-				"sessionStart", "beforeSubmitPrompt", "preToolUse", "postToolUse", "beforeShellExecution", "afterShellExecution",
-				"beforeMCPExecution", "afterMCPExecution", "afterFileEdit", "afterTabFileEdit", "stop", "sessionEnd",
-			} {
-				entry := []pair{{"command", command}}
-				if name == "beforeMCPExecution" {
-					entry = append(entry, pair{"failClosed", true})
-				}
-				h.events = append(h.events, event{name, entry})
+			entry := []pair{{"command", command}}
+			closed := append(slices.Clone(entry), pair{"failClosed", true})
+			edits := append([]pair{{"matcher", "Write"}}, entry...)
+			h.events = []event{
+				{"sessionStart", entry}, {"beforeSubmitPrompt", entry},
+				{"preToolUse", edits}, {"afterFileEdit", entry}, {"afterTabFileEdit", entry},
+				{"beforeShellExecution", entry}, {"afterShellExecution", entry},
+				{"beforeMCPExecution", closed}, {"afterMCPExecution", entry},
+				{"stop", entry}, {"sessionEnd", entry},
 			}
 			return []target{h.target(filepath.Join(dir, "hooks.json"), command)}
 		},
 	}
 }
-
-func flatCommand(v hujson.Value) (string, bool) { return text(v, "command") }
