@@ -66,7 +66,7 @@ var owners = []struct {
 	{"github.com/go-git", []string{"pkg/repo/..."}, "git is reached through one door"},
 	{"github.com/sigstore", []string{"pkg/attestation/kms"}, "it costs every binary that links it 3 MB and milliseconds at each start"},
 	{"golang.org/x/crypto/ssh", []string{"pkg/attestation/sshkey", "pkg/trust"}, "the statement itself is signed and verified with the standard library"},
-	{"github.com/BurntSushi/toml", []string{"pkg/policy", "install"}, "only these read files that people write in TOML"},
+	{"github.com/BurntSushi/toml", []string{"pkg/policy", "install", "install/agents"}, "only these read files that people write in TOML"},
 	{"github.com/tailscale/hujson", []string{"install/agents"}, "it keeps every byte of a JSON file that people write, which nothing else of ours has to"},
 	{"github.com/rogpeppe/go-internal", []string{"pkg/internal/..."}, "it is for tests"},
 	{"github.com/google/go-cmp", []string{"pkg/internal/..."}, "it is for tests"},

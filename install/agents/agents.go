@@ -13,8 +13,17 @@ import (
 
 // A World is one user on one machine.
 type World struct {
-	Getenv func(string) string
-	Binary string // absolute path of gatekeeper-agent; not needed to take entries out
+	Environ []string // as os.Environ
+	Binary  string   // absolute path of gatekeeper-agent; not needed to take entries out
+}
+
+func (w World) getenv(name string) string {
+	for _, kv := range slices.Backward(w.Environ) {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			return v
+		}
+	}
+	return ""
 }
 
 // An agent is what this package knows of a coding agent.
@@ -148,9 +157,9 @@ func (e *UnknownAgent) Error() string {
 
 // home is the user's home directory; "" without one.
 func (w World) home(below ...string) string {
-	home := w.Getenv("HOME")
+	home := w.getenv("HOME")
 	if home == "" && runtime.GOOS == "windows" {
-		home = w.Getenv("USERPROFILE")
+		home = w.getenv("USERPROFILE")
 	}
 	if !filepath.IsAbs(home) {
 		return ""
@@ -161,7 +170,7 @@ func (w World) home(below ...string) string {
 // moved is a directory that a variable may name, else another. An agent would take a
 // relative one from wherever it is started, so that is no place for an entry.
 func (w World) moved(variable, otherwise string) string {
-	dir := w.Getenv(variable)
+	dir := w.getenv(variable)
 	if rest, ok := strings.CutPrefix(dir, "~/"); ok {
 		dir = w.home(rest)
 	}
@@ -186,7 +195,7 @@ func (w World) lookPath(name string) string {
 	if runtime.GOOS == "windows" {
 		suffixes = []string{".exe", ".cmd", ".bat"}
 	}
-	for _, dir := range filepath.SplitList(w.Getenv("PATH")) {
+	for _, dir := range filepath.SplitList(w.getenv("PATH")) {
 		for _, suffix := range suffixes {
 			path := filepath.Join(dir, name+suffix)
 			info, err := os.Stat(path)

@@ -88,6 +88,7 @@ func (c *Change) prepare(name string) error {
 		return err
 	}
 	before := len(c.edits)
+	ac.record.program = c.world.Binary
 	for _, t := range targets {
 		if err := c.placeIn(ac, t); err != nil {
 			return err
@@ -98,7 +99,7 @@ func (c *Change) prepare(name string) error {
 	if len(c.edits) > before {
 		done = Wrote
 	}
-	c.report(ac, Report{Name: name, Done: done, Where: place(targets)})
+	c.report(ac, Report{Name: name, Done: done, Where: where(ac.record.paths())})
 	return nil
 }
 
@@ -120,7 +121,7 @@ func (c *Change) begin(name string) (*agentChange, error) {
 	if err != nil {
 		return nil, err
 	}
-	noted, err := session.OpenPlaced(c.world.Getenv).Agents()
+	noted, err := session.OpenPlaced(c.world.getenv).Agents()
 	if err != nil {
 		return nil, err
 	}
@@ -139,12 +140,12 @@ func (c *Change) report(ac *agentChange, r Report) {
 	c.Reports = append(c.Reports, r)
 }
 
-// place is what people are told of where entries are.
-func place(targets []target) string {
-	if len(targets) == 1 {
-		return targets[0].file
+// where is what people are told of where entries are.
+func where(paths []string) string {
+	if len(paths) == 1 {
+		return paths[0]
 	}
-	return filepath.Dir(targets[0].file)
+	return filepath.Dir(paths[0])
 }
 
 func (c *Change) placeIn(ac *agentChange, t target) error {
@@ -193,7 +194,7 @@ func (w World) PrepareRemoval(names []string) (*Change, error) {
 
 // Placed are the agents that have entries of ours, as far as is known.
 func (w World) Placed() (names []string, err error) {
-	noted, err := session.OpenPlaced(w.Getenv).Agents()
+	noted, err := session.OpenPlaced(w.getenv).Agents()
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +203,7 @@ func (w World) Placed() (names []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(r.paths()) > 0 || slices.ContainsFunc(noted, func(p session.PlacedAgent) bool { return p.Name == name }) {
+		if len(r.paths())+len(r.trust) > 0 || slices.ContainsFunc(noted, func(p session.PlacedAgent) bool { return p.Name == name }) {
 			names = append(names, name)
 		}
 	}
@@ -234,6 +235,12 @@ func (c *Change) prepareRemoval(name string) error {
 		if err := c.takeFrom(ac, t, &r); err != nil {
 			return err
 		}
+	}
+	if err := c.takeTrust(ac); err != nil {
+		return err
+	}
+	if len(ac.record.trust) > 0 {
+		c.leave(&r, "codex still has their trust in its config.toml")
 	}
 	if r.Done == Left {
 		ac.entries = []session.Entry{} // keep the note
@@ -310,7 +317,7 @@ func (c *Change) madeByUs(ac *agentChange, f file) bool {
 	if slices.Contains(ac.had.made, f.path) {
 		return true
 	}
-	_, err := os.Lstat(f.path + ".before-gatekeeper")
+	_, err := os.Lstat(f.path + backupEnd)
 	return len(ac.had.paths()) == 0 && errors.Is(err, fs.ErrNotExist)
 }
 
@@ -409,7 +416,7 @@ func (c *Change) backup(ac *agentChange, f file) error {
 
 // keep notes what was done for an agent, and removes what is of no more use.
 func (c *Change) keep(ac *agentChange) error {
-	placed := session.OpenPlaced(c.world.Getenv)
+	placed := session.OpenPlaced(c.world.getenv)
 	c.undo = append(c.undo, func() error {
 		return errors.Join(c.world.writeRecord(ac.name, ac.had), renote(placed, ac))
 	})
@@ -450,7 +457,7 @@ func (c *Change) tidy(ac *agentChange) error {
 		if err != nil {
 			return err
 		}
-		name, _, _ := strings.Cut(path, ".before-gatekeeper")
+		name, _, _ := strings.Cut(path, backupEnd)
 		now, err := os.ReadFile(name)
 		if err != nil || !bytes.Equal(now, copied) {
 			r.Detail = "as it was before gatekeeper it is in " + path
@@ -470,6 +477,6 @@ func (c *Change) tidy(ac *agentChange) error {
 			c.undo = append(c.undo, func() error { return os.Mkdir(dir, 0o700) })
 		}
 	}
-	ac.record.backups, ac.record.dirs = nil, nil
+	ac.record.program, ac.record.backups, ac.record.dirs = "", nil, nil
 	return nil
 }

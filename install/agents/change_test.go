@@ -14,19 +14,27 @@ import (
 
 // A user is a home of its own, and nothing of the machine.
 type user struct {
-	World
-	t    *testing.T
-	home string
-	vars map[string]string
+	t      *testing.T
+	home   string
+	vars   map[string]string
+	binary string
 }
 
 func newUser(t *testing.T) *user {
 	t.Helper()
 	u := &user{t: t, home: filepath.Join(t.TempDir(), "home")}
 	u.vars = map[string]string{"HOME": u.home, "PATH": filepath.Join(u.home, "bin")}
-	u.World = World{Getenv: func(name string) string { return u.vars[name] }, Binary: "/opt/gatekeeper-agent"}
+	u.binary = "/opt/gatekeeper-agent"
 	u.mkdir(".")
 	return u
+}
+
+func (u *user) world() World {
+	w := World{Binary: u.binary}
+	for name, value := range u.vars {
+		w.Environ = append(w.Environ, name+"="+value)
+	}
+	return w
 }
 
 func (u *user) path(name string) string { return filepath.Join(u.home, name) }
@@ -65,12 +73,12 @@ func (u *user) program(name string) {
 
 func (u *user) place(names ...string) []Report {
 	u.t.Helper()
-	return u.apply(u.Prepare(names))
+	return u.apply(u.world().Prepare(names))
 }
 
 func (u *user) remove(names ...string) []Report {
 	u.t.Helper()
-	return u.apply(u.PrepareRemoval(names))
+	return u.apply(u.world().PrepareRemoval(names))
 }
 
 func (u *user) apply(c *Change, err error) []Report {
@@ -81,7 +89,7 @@ func (u *user) apply(c *Change, err error) []Report {
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	u.tidy()
+	u.world().tidy()
 	return c.Reports
 }
 
@@ -157,7 +165,7 @@ func TestEveryAgentInAndOutAgain(t *testing.T) {
 			u := newUser(t)
 			if used {
 				a, _ := known(name)
-				for _, target := range a.targets(u.World, a.dir(u.World)) {
+				for _, target := range a.targets(u.world(), a.dir(u.world())) {
 					if target.hooks != nil {
 						u.write(strings.TrimPrefix(target.file, u.home), "{\n  // mine\n  \"hooks\": {},\n}\n")
 					}
@@ -165,14 +173,14 @@ func TestEveryAgentInAndOutAgain(t *testing.T) {
 			}
 			before := u.snapshot()
 			wantDone(t, u.place(name), Wrote)
-			noted, err := session.OpenPlaced(u.Getenv).Agents()
+			noted, err := session.OpenPlaced(u.world().getenv).Agents()
 			if err != nil || len(noted) != 1 || noted[0].Name != name || !noted[0].InPlace() {
 				t.Errorf("%s: noted as %+v, %v", name, noted, err)
 			}
 			with := u.snapshot()
 			wantDone(t, u.place(name), Kept)
 			u.wantSame(with)
-			if placed, err := u.Placed(); err != nil || !slices.Equal(placed, []string{name}) {
+			if placed, err := u.world().Placed(); err != nil || !slices.Equal(placed, []string{name}) {
 				t.Errorf("%s: placed are %v, %v", name, placed, err)
 			}
 			wantDone(t, u.remove(name), Removed)
@@ -191,9 +199,9 @@ func TestEveryAgentInAndOutAgain(t *testing.T) {
 func TestAnAgentHasOneCommand(t *testing.T) {
 	for _, name := range Names() {
 		u := newUser(t)
-		u.Binary = "/home/o'neil/my bin/gatekeeper-agent"
+		u.binary = "/home/o'neil/my bin/gatekeeper-agent"
 		a, _ := known(name)
-		for _, target := range a.targets(u.World, a.dir(u.World)) {
+		for _, target := range a.targets(u.world(), a.dir(u.world())) {
 			file := string(target.whole)
 			events := 1
 			if target.hooks != nil {
@@ -211,12 +219,12 @@ func TestABinaryElsewhereChangesOurEntriesAlone(t *testing.T) {
 		u := newUser(t)
 		u.place(name)
 		before := u.snapshot()
-		u.Binary = "/usr/local/bin/gatekeeper-agent"
+		u.binary = "/usr/local/bin/gatekeeper-agent"
 		wantDone(t, u.place(name), Wrote)
 		if len(differences(before, u.snapshot())) == 0 {
 			t.Errorf("%s: nothing is changed", name)
 		}
-		u.Binary = "/opt/gatekeeper-agent"
+		u.binary = "/opt/gatekeeper-agent"
 		wantDone(t, u.place(name), Wrote)
 		u.wantSame(before)
 		wantDone(t, u.remove(name), Removed)
@@ -300,7 +308,7 @@ func TestWhatCannotBeChangedIsRefusedBeforeAnythingIs(t *testing.T) {
 			u := newUser(t)
 			tt.before(u)
 			before := u.snapshot()
-			_, err := u.Prepare(Names())
+			_, err := u.world().Prepare(Names())
 			var bad *BadFile
 			if !errors.As(err, &bad) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %s", err, tt.want)
@@ -317,7 +325,7 @@ func TestAChangeIsWholeOrNone(t *testing.T) {
 	u.write(".cursor/hooks.json", "{}")
 	u.write(".qwen/settings.json", "{}")
 	before := u.snapshot()
-	c, err := u.Prepare([]string{"claude-code", "cline", "cursor", "opencode", "qwen-code"})
+	c, err := u.world().Prepare([]string{"claude-code", "cline", "cursor", "opencode", "qwen-code"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,13 +334,13 @@ func TestAChangeIsWholeOrNone(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	u.write(".qwen/settings.json", "{}")
-	u.tidy()
+	u.world().tidy()
 	u.wantSame(before)
 
 	// The same for taking out.
 	u.place("claude-code", "cline", "cursor", "opencode", "qwen-code")
 	with := u.snapshot()
-	if c, err = u.PrepareRemoval([]string{"claude-code", "cline", "cursor", "opencode", "qwen-code"}); err != nil {
+	if c, err = u.world().PrepareRemoval([]string{"claude-code", "cline", "cursor", "opencode", "qwen-code"}); err != nil {
 		t.Fatal(err)
 	}
 	changed := u.read(".qwen/settings.json")
@@ -342,7 +350,7 @@ func TestAChangeIsWholeOrNone(t *testing.T) {
 	}
 	u.write(".qwen/settings.json", changed)
 	u.wantSame(with)
-	noted, err := session.OpenPlaced(u.Getenv).Agents()
+	noted, err := session.OpenPlaced(u.world().getenv).Agents()
 	if err != nil || len(noted) != 5 {
 		t.Errorf("noted are %v, %v", noted, err)
 	}
@@ -378,7 +386,7 @@ func TestWhatSomebodyChangedIsLeft(t *testing.T) {
 	u.place("cline", "opencode", "qwen-code")
 	u.write(".config/opencode/plugins/gatekeeper.js", u.read(".config/opencode/plugins/gatekeeper.js")+"// mine\n")
 	u.write(".qwen/settings.json", "{ oops gatekeeper-agent")
-	if _, err := u.Prepare([]string{"opencode"}); err == nil || !strings.Contains(err.Error(), "not as gatekeeper wrote it") {
+	if _, err := u.world().Prepare([]string{"opencode"}); err == nil || !strings.Contains(err.Error(), "not as gatekeeper wrote it") {
 		t.Errorf("placed again: %v", err)
 	}
 	reports := u.remove("cline", "opencode", "qwen-code")
@@ -390,7 +398,7 @@ func TestWhatSomebodyChangedIsLeft(t *testing.T) {
 	// Once it is mended, it goes.
 	u.write(".qwen/settings.json", `{"mine": 1}`)
 	wantDone(t, u.remove("qwen-code"), Kept)
-	if placed, err := u.Placed(); err != nil || !slices.Equal(placed, []string{"opencode"}) {
+	if placed, err := u.world().Placed(); err != nil || !slices.Equal(placed, []string{"opencode"}) {
 		t.Errorf("placed are %v, %v", placed, err)
 	}
 }
@@ -437,7 +445,7 @@ func TestEntriesAreTakenOutOfWhereTheyWerePut(t *testing.T) {
 
 func TestAgentsAreFoundByDirectoryAndProgram(t *testing.T) {
 	u := newUser(t)
-	if found := u.Found(); len(found) > 0 {
+	if found := u.world().Found(); len(found) > 0 {
 		t.Errorf("found in an empty home: %v", found)
 	}
 	for _, dir := range []string{".claude", ".continue", ".codeium/windsurf", "x/opencode"} {
@@ -449,10 +457,10 @@ func TestAgentsAreFoundByDirectoryAndProgram(t *testing.T) {
 	u.program("aider")
 	u.write("bin/codex", "not a program")
 	want := []string{"aider", "claude-code", "continue", "gemini-cli", "opencode", "windsurf"}
-	if found := u.Found(); !slices.Equal(found, want) {
+	if found := u.world().Found(); !slices.Equal(found, want) {
 		t.Errorf("found %v, want %v", found, want)
 	}
-	c, err := u.Choose("auto")
+	c, err := u.world().Choose("auto")
 	if err != nil || !slices.Equal(c.Names, []string{"claude-code", "gemini-cli", "opencode", "windsurf"}) || !slices.Equal(c.Seen, []string{"aider", "continue"}) {
 		t.Errorf("auto chooses %+v, %v", c, err)
 	}
@@ -477,7 +485,7 @@ func TestVariablesMoveConfigurations(t *testing.T) {
 		u := newUser(t)
 		u.vars[tt.variable] = tt.value
 		a, _ := known(tt.agent)
-		if got := strings.Replace(a.dir(u.World), u.home, "HOME", 1); got != tt.want {
+		if got := strings.Replace(a.dir(u.world()), u.home, "HOME", 1); got != tt.want {
 			t.Errorf("%s with %s=%s: %s, want %s", tt.agent, tt.variable, tt.value, got, tt.want)
 		}
 	}
@@ -501,7 +509,7 @@ func TestChoosing(t *testing.T) {
 		{value: "auto,codex", err: `no agent is called "auto";`},
 	}
 	for _, tt := range tests {
-		c, err := u.Choose(tt.value)
+		c, err := u.world().Choose(tt.value)
 		if tt.err != "" {
 			if err == nil || !strings.HasPrefix(err.Error(), tt.err) {
 				t.Errorf("%q: got %v, want %s", tt.value, err, tt.err)
@@ -517,15 +525,15 @@ func TestChoosing(t *testing.T) {
 func TestAPathThatNoFileCanHoldIsRefused(t *testing.T) {
 	for _, binary := range []string{"/a\nb/gatekeeper-agent", "/a\xffb/gatekeeper-agent", "/a\x00b/gatekeeper-agent"} {
 		u := newUser(t)
-		u.Binary = binary
-		if _, err := u.Prepare([]string{"codex"}); err == nil {
+		u.binary = binary
+		if _, err := u.world().Prepare([]string{"codex"}); err == nil {
 			t.Errorf("%q is accepted", binary)
 		}
 	}
 }
 
 func TestWithoutAHomeThereIsNoPlace(t *testing.T) {
-	w := World{Getenv: func(string) string { return "" }, Binary: "/opt/gatekeeper-agent"}
+	w := World{Binary: "/opt/gatekeeper-agent"}
 	if found := w.Found(); len(found) > 0 {
 		t.Errorf("found %v", found)
 	}
@@ -539,11 +547,11 @@ func TestWithoutAHomeThereIsNoPlace(t *testing.T) {
 
 func TestOneRunAtATime(t *testing.T) {
 	u := newUser(t)
-	unlock, err := u.Lock()
+	unlock, err := u.world().Lock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := u.Lock(); err == nil || !strings.Contains(err.Error(), "another gatekeeper is at work") {
+	if _, err := u.world().Lock(); err == nil || !strings.Contains(err.Error(), "another gatekeeper is at work") {
 		t.Errorf("a second lock: %v", err)
 	}
 	unlock()
@@ -557,19 +565,19 @@ func TestClonesThatWantTheEntries(t *testing.T) {
 	gone := map[string]bool{}
 	installed := func(common string) bool { return !gone[common] }
 	for _, common := range []string{"/src/a/.git", "/src/b\nc/.git", "/src/a/.git"} {
-		if err := u.KeepClone(common); err != nil {
+		if err := u.world().KeepClone(common); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if others, err := u.OtherClones("/src/a/.git", installed); err != nil || !slices.Equal(others, []string{"/src/b\nc/.git"}) {
+	if others, err := u.world().OtherClones("/src/a/.git", installed); err != nil || !slices.Equal(others, []string{"/src/b\nc/.git"}) {
 		t.Errorf("others are %q, %v", others, err)
 	}
 	gone["/src/b\nc/.git"] = true
-	if others, err := u.OtherClones("/src/a/.git", installed); err != nil || len(others) > 0 {
+	if others, err := u.world().OtherClones("/src/a/.git", installed); err != nil || len(others) > 0 {
 		t.Errorf("others are %q, %v", others, err)
 	}
 	for _, common := range []string{"/src/a/.git", "/src/b\nc/.git", "/src/never/.git"} {
-		if err := u.DropClone(common); err != nil {
+		if err := u.world().DropClone(common); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -580,6 +588,7 @@ func TestClonesThatWantTheEntries(t *testing.T) {
 
 func TestRecordsAreReadAsTheyAreWritten(t *testing.T) {
 	r := &record{
+		program: "/opt/gatekeeper-agent", image: [2]string{"/c", "00"},
 		dirs: []string{"/a b"}, made: []string{"/a b/\"c\""}, files: []string{"/é\n"}, wholes: [][2]string{{"/w", "00"}},
 		backups: []string{"/b"}, trust: [][2]string{{"k", "h"}},
 	}

@@ -10,7 +10,7 @@ func codex() agent {
 	return agent{
 		name: "codex", title: "Codex", programs: []string{"codex"}, dir: codexDir,
 		targets: func(w World, dir string) []target {
-			f := plain(on(cmdExe), "codex")
+			f := codexForm()
 			command := f.command(w.Binary)
 			hook := []pair{{"command", command}, {"timeout", 10}}
 			const tools = "apply_patch|Bash|mcp__.*"
@@ -30,3 +30,5 @@ func codex() agent {
 func codexDir(w World) string { return w.moved("CODEX_HOME", w.home(".codex")) }
 
 func codexHooks(dir string) string { return filepath.Join(dir, "hooks.json") }
+
+func codexForm() form { return plain(on(cmdExe), "codex") }

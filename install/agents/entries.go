@@ -255,3 +255,28 @@ func text(v hujson.Value, name string) (string, bool) {
 	l, ok := o.Members[i].Value.Value.(hujson.Literal)
 	return l.String(), ok && l.Kind() == '"'
 }
+
+// A position is where a hook of ours stands among all of its event.
+type position struct {
+	event       string
+	group, hook int
+}
+
+func (h hooksFile) positions(d *document) (all []position) {
+	hooks, err := h.find(d)
+	if err != nil || hooks == nil {
+		return nil
+	}
+	for _, e := range h.events {
+		i := index(hooks, e.name)
+		if i < 0 {
+			continue
+		}
+		for j, v := range hooks.Members[i].Value.Value.(*hujson.Array).Elements {
+			if h.isOurs(v) {
+				all = append(all, position{e.name, j, 0})
+			}
+		}
+	}
+	return all
+}

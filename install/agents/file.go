@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // A file is one that may be written: as the agent calls it, and what stands there.
@@ -71,11 +72,16 @@ func writeFile(path string, data []byte, mode fs.FileMode) error {
 	return os.Rename(f.Name(), path)
 }
 
+// backupEnd is behind the name of a copy, before its number.
+const backupEnd = ".before-gatekeeper"
+
+func isCopyOf(copied, path string) bool { return strings.HasPrefix(copied, path+backupEnd) }
+
 // backupOf finds the name for a copy of a file as it was before us: beside it, where a
 // copy of other bytes is never overwritten. made is false where the copy is there.
 func backupOf(f file) (path string, made bool, err error) {
 	for n := 0; ; n++ {
-		path = f.path + ".before-gatekeeper"
+		path = f.path + backupEnd
 		if n > 0 {
 			path += "." + strconv.Itoa(n)
 		}

@@ -18,11 +18,11 @@ import (
 // XDG_STATE_HOME, as package session does. "" without a home.
 func (w World) state(below ...string) string {
 	base := ""
-	switch state := w.Getenv("XDG_STATE_HOME"); {
+	switch state := w.getenv("XDG_STATE_HOME"); {
 	case filepath.IsAbs(state):
 		base = state
 	case runtime.GOOS == "windows":
-		base = w.Getenv("LOCALAPPDATA")
+		base = w.getenv("LOCALAPPDATA")
 	default:
 		base = w.home(".local", "state")
 	}
@@ -35,19 +35,23 @@ func (w World) state(below ...string) string {
 // A record is what was done for one agent, so that it can be taken back. Its file has
 // a line for each thing: a word, then values quoted as Go strings.
 //
+//	program "/opt/gatekeeper-agent"          what the entries call
 //	dir "/home/a/.codex"                     a directory that we made
 //	made "/home/a/.codex/hooks.json"         a file that was not there before us
 //	file "/home/a/.claude/settings.json"     a file with entries of ours
 //	whole "/home/…/gatekeeper.js" "SHA256"   a file all ours, and what we wrote
 //	backup "/home/…/settings.json.before-gatekeeper"
-//	trust "KEY" "HASH"                       what was written into Codex's config.toml
+//	trust "KEY" "HASH"                       what Codex was told to trust
+//	image "/home/a/.codex/config.toml" "SHA256"   as Codex left it when it noted that
 type record struct {
+	program string
 	dirs    []string
 	made    []string
 	files   []string
 	wholes  [][2]string
 	backups []string
 	trust   [][2]string
+	image   [2]string
 }
 
 const recordHead = "gatekeeper agent files v1\n"
@@ -65,12 +69,18 @@ func (r *record) format() string {
 			fmt.Fprintf(&b, "%s %q %q\n", word, v[0], v[1])
 		}
 	}
+	if r.program != "" {
+		each("program", []string{r.program})
+	}
 	each("dir", r.dirs)
 	each("made", r.made)
 	each("file", r.files)
 	pairs("whole", r.wholes)
 	each("backup", r.backups)
 	pairs("trust", r.trust)
+	if r.image[0] != "" {
+		pairs("image", [][2]string{r.image})
+	}
 	b.WriteString("end\n")
 	return b.String()
 }
@@ -93,6 +103,8 @@ func parseRecord(text string) (*record, error) {
 
 func (r *record) add(word string, v []string) bool {
 	switch word {
+	case "program":
+		r.program = v[0]
 	case "dir":
 		r.dirs = append(r.dirs, v[0])
 	case "made":
@@ -105,6 +117,8 @@ func (r *record) add(word string, v []string) bool {
 		r.wholes = append(r.wholes, [2]string{v[0], v[len(v)-1]})
 	case "trust":
 		r.trust = append(r.trust, [2]string{v[0], v[len(v)-1]})
+	case "image":
+		r.image = [2]string{v[0], v[len(v)-1]}
 	default:
 		return false
 	}
@@ -165,8 +179,9 @@ func (r *record) forget(file string) {
 
 func (r *record) clone() *record {
 	return &record{
-		dirs: slices.Clone(r.dirs), made: slices.Clone(r.made), files: slices.Clone(r.files),
-		wholes: slices.Clone(r.wholes), backups: slices.Clone(r.backups), trust: slices.Clone(r.trust),
+		program: r.program,
+		dirs:    slices.Clone(r.dirs), made: slices.Clone(r.made), files: slices.Clone(r.files),
+		wholes: slices.Clone(r.wholes), backups: slices.Clone(r.backups), trust: slices.Clone(r.trust), image: r.image,
 	}
 }
 
