@@ -9,15 +9,17 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/hooks/commitmsg"
 	"github.com/gatekeeper-git/gatekeeper/hooks/prepush"
 	"github.com/gatekeeper-git/gatekeeper/hooks/prereceive"
+	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 )
 
 func (p process) hookCommand() *cli.Command {
 	return &cli.Command{Name: "hook", Usage: "run a hook of git, as the small binaries do", ArgsUsage: "NAME [ARGS]",
 		SkipFlagParsing: true, // the arguments are git's
 		Description: `NAME is prepare-commit-msg, commit-msg, applypatch-msg,
-post-applypatch, post-commit, post-rewrite, pre-push, pre-receive or post-receive. Useful with hook managers,
-and for keys that the small binaries cannot open themselves.`,
+post-applypatch, post-commit, post-rewrite, pre-push, pre-receive or post-receive.
+Useful with hook managers, and for what the small binaries cannot do themselves.`,
 		Action: func(c *cli.Context) error {
 			if !c.Args().Present() {
 				return usage("which hook? see: gatekeeper hook --help")
@@ -38,11 +40,20 @@ func (p process) hook(ctx context.Context, args []string) int {
 	case slices.Contains(commitmsg.Names(), name):
 		return commitmsg.Run(ctx, commitmsg.Env{Args: args, Environ: p.Environ, Dir: p.Dir,
 			Stdin: p.Stdin, Stderr: p.Stderr, Now: p.Now,
-			OpenSigner: p.openSigner, Sign: attestation.Sign, Verify: verifyCarried})
+			OpenSigner: p.openSigner, Sign: attestation.Sign, Verify: verifyCarried, ResolveModel: resolveModel})
 	default:
 		p.say("no hook %q; see: gatekeeper hook --help", name)
 		return exitUsage
 	}
+}
+
+// resolveModel reads an agent's own log.
+func resolveModel(source string, _ []string) provenance.Model {
+	found, err := agent.ResolveModel(source)
+	if err != nil {
+		return provenance.Model{}
+	}
+	return found.Model
 }
 
 // verifyCarried verifies an attestation with the key that it carries.

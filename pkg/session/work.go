@@ -22,6 +22,14 @@ type Actor struct {
 	Source string
 }
 
+// same reports whether two actors are one for all that is known: before a call, many
+// agents do not tell the model yet.
+func (a Actor) same(b Actor) bool {
+	unknown := provenance.Model{}
+	return a.Tool.Name == b.Tool.Name && a.Session == b.Session &&
+		(a.Model == b.Model || a.Session != "" && (a.Model == unknown || b.Model == unknown))
+}
+
 // A Work is what is known of one file of a work tree while it is being worked on.
 type Work struct {
 	Path   string // from the top of the work tree, with slashes
