@@ -2,8 +2,6 @@ package session
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -423,6 +421,7 @@ func (w *Watch) Prune(ctx context.Context, since time.Time) error {
 	var needed map[string]bool
 	var err error
 	drop := prune(w.dir, since, func(name string) bool {
+		name = strings.TrimSuffix(name, pastEnd)
 		if len(name) != len(workName("")) || err != nil {
 			return true
 		}
@@ -499,31 +498,6 @@ func (w *Watch) head(ctx context.Context, commit change.ID, path string) (Head, 
 		return Head{}, err
 	}
 	return Head{id.String(), content}, nil
-}
-
-// workName is the name of a file's state.
-func workName(path string) string {
-	sum := sha256.Sum256([]byte(path))
-	return hex.EncodeToString(sum[:16])
-}
-
-func (w *Watch) load(path string) (*Work, error) {
-	data, err := os.ReadFile(filepath.Join(w.dir, workName(path)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	f, err := parseWork(data)
-	if err != nil || f.Path != path {
-		return nil, nil // as good as lost: what is new is nobody's that is known
-	}
-	return f, nil
-}
-
-func (w *Watch) save(f *Work) error {
-	return w.put(filepath.Join(w.dir, workName(f.Path)), string(f.appendTo(nil)))
 }
 
 // put writes a file of the state whole or not at all.

@@ -195,17 +195,23 @@ func clone(b *testing.B, files int, bin string) *gittest.Repo {
 func edit(b *testing.B, r *gittest.Repo, files, lines, n int) {
 	b.Helper()
 	for f := range files {
-		var text strings.Builder
-		for l := range lines {
-			if l%10 == n%10 {
-				fmt.Fprintf(&text, "line %d of file %d as edit %d left it\n", l, f, n)
-			} else {
-				fmt.Fprintf(&text, "line %d of file %d, not touched lately\n", l, f)
-			}
-		}
-		r.Write(b, fmt.Sprintf("0000/edited%d", f), text.String())
+		editTo(b, r, f, lines, n)
 	}
 	r.Git(b, "add", "0000")
+}
+
+// editTo changes every tenth line of a file.
+func editTo(b *testing.B, r *gittest.Repo, f, lines, n int) {
+	b.Helper()
+	var text strings.Builder
+	for l := range lines {
+		if l%10 == n%10 {
+			fmt.Fprintf(&text, "line %d of file %d as edit %d left it\n", l, f, n)
+		} else {
+			fmt.Fprintf(&text, "line %d of file %d, not touched lately\n", l, f)
+		}
+	}
+	r.Write(b, fmt.Sprintf("0000/edited%d", f), text.String())
 }
 
 func link(b *testing.B, from, to string) {
