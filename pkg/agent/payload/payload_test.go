@@ -52,7 +52,7 @@ func TestFaults(t *testing.T) {
 		"nothing":                    {"", "breaks off"},
 		"breaks off in a string":     {`{"tool":"x","input":{"content":"abc`, "in a string"},
 		"breaks off behind a comma":  {`{"tool":"x",`, "want a name"},
-		"breaks off in an array":     {`{"tool":"x","a":[1`, "comma"},
+		"breaks off in an array":     {`{"tool":"x","a":[1`, "breaks off"},
 		"two values":                 {`{"tool":"x"}{}`, "more text"},
 		"single quotes":              {`{"tool":"x",'a':1}`, "name in quotes"},
 		"a wrong escape":             {`{"tool":"x","a":"\x"}`, "escape"},
