@@ -182,16 +182,30 @@ func (r *reader) table(file string, servers payload.Value) {
 				s.URL = url
 			}
 		}
-		s.Command = v.At("command").Strings() // OpenCode
-		if program := v.At("command").String(); program != "" {
-			args := v.At("args")
-			s.Command = append([]string{program}, args.Strings()...)
-			if args.Exists() && len(s.Command) == 1 && string(args.Compact()) != "[]" {
-				r.note(file, fmt.Errorf("server %.60q: args are no list of strings", name))
-			}
+		var err error
+		if s.Command, err = command(v); err != nil {
+			r.note(file, fmt.Errorf("server %.60q: %w", name, err))
 		}
 		r.add(s)
 	}
+}
+
+// command is what a server runs: a program and its arguments, or, with OpenCode,
+// a list of both. One that cannot be read whole is not known.
+func command(v payload.Value) ([]string, error) {
+	program := v.At("command").String()
+	if program == "" {
+		list, ok := v.At("command").Strings()
+		if !ok {
+			return nil, errors.New("its command is no list of strings")
+		}
+		return list, nil
+	}
+	args, ok := v.At("args").Strings()
+	if !ok {
+		return nil, errors.New("its args are no list of strings")
+	}
+	return append([]string{program}, args...), nil
 }
 
 // maxServers bounds what a hostile file can ask for.

@@ -112,24 +112,33 @@ func TestServers(t *testing.T) {
 // TestBrokenFiles are reported, and hide no other file.
 func TestBrokenFiles(t *testing.T) {
 	for name, c := range map[string]struct{ tool, file, text, note string }{
-		"JSON that breaks off":    {"cursor", "shop/.cursor/mcp.json", `{"mcpServers":{"b":{"url":"x"`, "breaks off"},
-		"JSON with an open end":   {"cursor", "shop/.cursor/mcp.json", `{"mcpServers":{}} /* `, "more text"},
-		"args that are no list":   {"cursor", "shop/.cursor/mcp.json", `{"mcpServers":{"b":{"command":"x","args":"y"}}}`, "no list"},
-		"TOML that breaks off":    {"codex", "shop/.codex/config.toml", "[mcp_servers.b\n", "config.toml"},
-		"TOML of another kind":    {"codex", "shop/.codex/config.toml", "mcp_servers = 3\n", "config.toml"},
-		"TOML with other args":    {"codex", "shop/.codex/config.toml", "[mcp_servers.b]\ncommand = \"x\"\nargs = 1\n", "config.toml"},
-		"TOML nested without end": {"codex", "shop/.codex/config.toml", "a = " + strings.Repeat("[", 500_000), "nested too deep"},
-		"too many servers":        {"cursor", "shop/.cursor/mcp.json", manyServers(), "more than 1000"},
+		"JSON that breaks off":          {"cursor", "shop/.cursor/mcp.json", `{"mcpServers":{"b":{"url":"x"`, "breaks off"},
+		"JSON with an open end":         {"cursor", "shop/.cursor/mcp.json", `{"mcpServers":{}} /* `, "more text"},
+		"args that are no list":         {"cursor", "shop/.cursor/mcp.json", `{"mcpServers":{"b":{"command":"x","args":"y"}}}`, "no list"},
+		"args that are no strings":      {"cursor", "shop/.cursor/mcp.json", `{"mcpServers":{"b":{"command":"x","args":["y",1]}}}`, "no list"},
+		"a command of numbers":          {"opencode", "shop/opencode.json", `{"mcp":{"b":{"command":[1]}}}`, "no list"},
+		"TOML args that are no strings": {"codex", "shop/.codex/config.toml", "[mcp_servers.b]\ncommand = \"x\"\nargs = [\"y\", 1]\n", "no list"},
+		"TOML that breaks off":          {"codex", "shop/.codex/config.toml", "[mcp_servers.b\n", "config.toml"},
+		"TOML of another kind":          {"codex", "shop/.codex/config.toml", "mcp_servers = 3\n", "config.toml"},
+		"TOML with other args":          {"codex", "shop/.codex/config.toml", "[mcp_servers.b]\ncommand = \"x\"\nargs = 1\n", "config.toml"},
+		"TOML nested without end":       {"codex", "shop/.codex/config.toml", "a = " + strings.Repeat("[", 500_000), "nested too deep"},
+		"too many servers":              {"cursor", "shop/.cursor/mcp.json", manyServers(), "more than 1000"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, home := world(t, map[string]string{
-				c.file:                    c.text,
-				"home/.cursor/mcp.json":   `{"mcpServers":{"a":` + remote + `}}`,
-				"home/.codex/config.toml": "[mcp_servers.a]\nurl = \"https://mcp.example.com/x\"\n",
+				c.file:                                c.text,
+				"home/.cursor/mcp.json":               `{"mcpServers":{"a":` + remote + `}}`,
+				"home/.config/opencode/opencode.json": `{"mcp":{"a":` + remote + `}}`,
+				"home/.codex/config.toml":             "[mcp_servers.a]\nurl = \"https://mcp.example.com/x\"\n",
 			})
 			servers, notes := Servers(c.tool, dir, home, nil)
 			if len(notes) == 0 || !strings.Contains(notes[0].Error(), c.note) || !strings.Contains(notes[0].Error(), filepath.Base(c.file)) {
 				t.Errorf("notes: %v, want %q", notes, c.note)
+			}
+			for _, s := range servers {
+				if s.Name == "b" && s.Command != nil {
+					t.Errorf("half a command passes for one: %q", s.Command)
+				}
 			}
 			if len(servers) == 0 || servers[0].Name != "a" || len(servers) > maxServers || len(notes) > maxNotes {
 				t.Errorf("%d servers, %d notes", len(servers), len(notes))

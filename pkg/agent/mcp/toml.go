@@ -54,17 +54,18 @@ func tomlServer(v any) (s Server, err error) {
 	if program == "" {
 		return s, nil
 	}
-	s.Command = []string{program}
+	command := []string{program}
 	args, ok := table["args"].([]any)
 	if table["args"] != nil && !ok {
-		return s, errors.New("args are no list")
+		return s, errors.New("its args are no list of strings")
 	}
 	for _, a := range args {
 		text, ok := a.(string)
 		if !ok {
-			return s, errors.New("args are no list of strings")
+			return s, errors.New("its args are no list of strings")
 		}
-		s.Command = append(s.Command, text)
+		command = append(command, text)
 	}
+	s.Command = command
 	return s, nil
 }
