@@ -38,14 +38,19 @@ type Server struct {
 // above. Equal definitions of one name are given once. Files that are not there
 // are passed over. Of broken ones what can be read is given, beside a diagnostic.
 func Servers(tool, dir, home string, environ []string) (servers []Server, notes []error) {
-	r := reader{env: environ, home: home}
+	return read("/", tool, dir, home, environ)
+}
+
+func read(root, tool, dir, home string, environ []string) ([]Server, []error) {
+	r := reader{root: root, home: home, env: environ}
 	r.agent(tool, dir)
 	return r.servers, r.notes
 }
 
 type reader struct {
-	env     []string
+	root    string // below which the machine's own files stand
 	home    string
+	env     []string
 	servers []Server
 	notes   []error
 	done    int64 // bytes read
@@ -56,17 +61,17 @@ type reader struct {
 func (r *reader) agent(tool, dir string) {
 	switch tool {
 	case "claude-code":
-		r.json("mcpServers", "/etc/claude-code/managed-mcp.json", "/Library/Application Support/ClaudeCode/managed-mcp.json")
+		r.json("mcpServers", r.machine("etc/claude-code/managed-mcp.json"), r.machine("Library/Application Support/ClaudeCode/managed-mcp.json"))
 		r.claude(r.in("CLAUDE_CONFIG_DIR", "", ".claude.json"), dir)
 		r.above(dir, r.json, "mcpServers", ".mcp.json")
 	case "codex": // RUN
-		r.toml("mcp_servers", "/etc/codex/config.toml", r.in("CODEX_HOME", ".codex", "config.toml"))
+		r.toml("mcp_servers", r.machine("etc/codex/config.toml"), r.in("CODEX_HOME", ".codex", "config.toml"))
 		r.above(dir, r.toml, "mcp_servers", ".codex/config.toml")
 	case "gemini-cli": // RUN
-		r.json("mcpServers", "/etc/gemini-cli/settings.json", r.in("", ".gemini", "settings.json"))
+		r.json("mcpServers", r.machine("etc/gemini-cli/settings.json"), r.in("", ".gemini", "settings.json"))
 		r.above(dir, r.json, "mcpServers", ".gemini/settings.json")
 	case "qwen-code": // RUN
-		r.json("mcpServers", "/etc/qwen-code/settings.json", r.in("", ".qwen", "settings.json"))
+		r.json("mcpServers", r.machine("etc/qwen-code/settings.json"), r.in("", ".qwen", "settings.json"))
 		r.above(dir, r.json, "mcpServers", ".qwen/settings.json", ".mcp.json")
 	case "copilot-cli": // RUN
 		r.json("mcpServers", r.in("COPILOT_HOME", ".copilot", "mcp-config.json"))
@@ -102,6 +107,9 @@ func (r *reader) get(name string) string {
 	}
 	return ""
 }
+
+// machine is the path of a file that is everybody's.
+func (r *reader) machine(path string) string { return filepath.Join(r.root, path) }
 
 // in is the path of a file in the directory that a variable names, or else in one below
 // home; "" without either.

@@ -12,6 +12,11 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
 )
 
+// servers reads what stands in a world, and nothing of the machine's.
+func servers(tool, dir, home string, environ []string) ([]Server, []error) {
+	return read(filepath.Join(filepath.Dir(home), "machine"), tool, dir, home, environ)
+}
+
 // world is a home and a project below one directory, with files in both.
 func world(t *testing.T, files map[string]string) (dir, home string) {
 	t.Helper()
@@ -87,6 +92,8 @@ func TestServers(t *testing.T) {
 		{"one name, two definitions", "cursor", map[string]string{"home/.cursor/mcp.json": mcpServers("a", local), "shop/.cursor/mcp.json": mcpServers("a", remote)}, nil, []Server{npx("a"), web("a")}},
 		{"one definition, twice", "cursor", map[string]string{"home/.cursor/mcp.json": mcpServers("a", local), "shop/.cursor/mcp.json": mcpServers("a", local)}, nil, []Server{npx("a")}},
 		{"a server that says nothing of itself", "cursor", map[string]string{"home/.cursor/mcp.json": mcpServers("a", `{"args":["x"]}`)}, nil, []Server{{Name: "a"}}},
+		{"the machine's", "claude-code", map[string]string{"machine/etc/claude-code/managed-mcp.json": mcpServers("a", local)}, nil, []Server{npx("a")}},
+		{"the machine's", "codex", map[string]string{"machine/etc/codex/config.toml": "[mcp_servers.a]\nurl=\"https://mcp.example.com/x\"\n"}, nil, []Server{web("a")}},
 		{"nothing configured", "claude-code", nil, nil, nil},
 		{"an agent without such files", "aider", map[string]string{"shop/.mcp.json": mcpServers("s", local)}, nil, nil},
 	} {
@@ -95,7 +102,7 @@ func TestServers(t *testing.T) {
 			for i := range c.env {
 				c.env[i] = strings.ReplaceAll(c.env[i], "TOP", filepath.Dir(home))
 			}
-			got, notes := Servers(c.tool, dir, home, c.env)
+			got, notes := servers(c.tool, dir, home, c.env)
 			byName := cmpopts.SortSlices(func(a, b Server) bool { return a.Name+a.URL < b.Name+b.URL })
 			if diff := cmp.Diff(c.want, got, cmpopts.IgnoreFields(Server{}, "File"), byName, cmpopts.EquateEmpty()); diff != "" || len(notes) > 0 {
 				t.Error(notes, diff)
@@ -131,17 +138,17 @@ func TestBrokenFiles(t *testing.T) {
 				"home/.config/opencode/opencode.json": `{"mcp":{"a":` + remote + `}}`,
 				"home/.codex/config.toml":             "[mcp_servers.a]\nurl = \"https://mcp.example.com/x\"\n",
 			})
-			servers, notes := Servers(c.tool, dir, home, nil)
+			found, notes := servers(c.tool, dir, home, nil)
 			if len(notes) == 0 || !strings.Contains(notes[0].Error(), c.note) || !strings.Contains(notes[0].Error(), filepath.Base(c.file)) {
 				t.Errorf("notes: %v, want %q", notes, c.note)
 			}
-			for _, s := range servers {
+			for _, s := range found {
 				if s.Name == "b" && s.Command != nil {
 					t.Errorf("half a command passes for one: %q", s.Command)
 				}
 			}
-			if len(servers) == 0 || servers[0].Name != "a" || len(servers) > maxServers || len(notes) > maxNotes {
-				t.Errorf("%d servers, %d notes", len(servers), len(notes))
+			if len(found) == 0 || found[0].Name != "a" || len(found) > maxServers || len(notes) > maxNotes {
+				t.Errorf("%d servers, %d notes", len(found), len(notes))
 			}
 		})
 	}
@@ -160,13 +167,13 @@ func manyServers() string {
 func TestPipesAndDirectories(t *testing.T) {
 	dir, home := world(t, map[string]string{"shop/.mcp.json/x": "", "home/.claude.json/x": "", "shop/.gemini": "a file"})
 	for _, tool := range []string{"claude-code", "gemini-cli"} {
-		if servers, notes := Servers(tool, dir, home, []string{"CLAUDE_CONFIG_DIR=/dev/null"}); len(servers)+len(notes) > 0 {
-			t.Errorf("%s: got %v, %v", tool, servers, notes)
+		if found, notes := servers(tool, dir, home, []string{"CLAUDE_CONFIG_DIR=/dev/null"}); len(found)+len(notes) > 0 {
+			t.Errorf("%s: got %v, %v", tool, found, notes)
 		}
 	}
 	for _, dir := range []string{"", "relative", "/", "/none/such"} {
-		if servers, notes := Servers("claude-code", dir, home, nil); len(servers)+len(notes) > 0 {
-			t.Errorf("%q: got %v, %v", dir, servers, notes)
+		if found, notes := servers("claude-code", dir, home, nil); len(found)+len(notes) > 0 {
+			t.Errorf("%q: got %v, %v", dir, found, notes)
 		}
 	}
 }
@@ -174,9 +181,9 @@ func TestPipesAndDirectories(t *testing.T) {
 // TestNamesOfTools resolves what a payload calls a tool by what is configured.
 func TestNamesOfTools(t *testing.T) {
 	dir, home := world(t, map[string]string{"home/.codex/config.toml": "[mcp_servers.git]\nurl = \"u\"\n[mcp_servers.\"git hub\"]\ncommand = \"c\"\n"})
-	servers, notes := Servers("codex", dir, home, nil)
+	found, notes := servers("codex", dir, home, nil)
 	var names []string
-	for _, s := range servers {
+	for _, s := range found {
 		names = append(names, s.Name)
 	}
 	server, tool, err := agent.SplitMCP("mcp__git_hub__get_issue", names)
@@ -193,13 +200,13 @@ func FuzzServers(f *testing.F) {
 			"home/.claude.json": json, "shop/.mcp.json": json, "shop/opencode.json": json, "home/.codex/config.toml": toml,
 		})
 		for _, tool := range []string{"claude-code", "opencode", "codex"} {
-			servers, notes := Servers(tool, dir, home, nil)
-			again, _ := Servers(tool, dir, home, nil)
-			if diff := cmp.Diff(servers, again); diff != "" {
+			found, notes := servers(tool, dir, home, nil)
+			again, _ := servers(tool, dir, home, nil)
+			if diff := cmp.Diff(found, again); diff != "" {
 				t.Fatalf("not the same twice: %s", diff)
 			}
-			if len(servers) > maxServers || len(notes) > maxNotes {
-				t.Fatalf("%d servers, %d notes", len(servers), len(notes))
+			if len(found) > maxServers || len(notes) > maxNotes {
+				t.Fatalf("%d servers, %d notes", len(found), len(notes))
 			}
 		}
 	})
