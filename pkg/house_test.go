@@ -41,6 +41,7 @@ var tiers = []tier{
 	{"pkg/trust", []string{"pkg/provenance", "pkg/attestation"}, "whose key counts does not depend on what is approved"},
 	{"pkg/policy", []string{"pkg/provenance", "pkg/attestation", "pkg/trust"}, "what is approved is decided without seeing a commit or a repository"},
 	{"pkg/policy/inforce", []string{"pkg/policy", "pkg/trust", "pkg/repo", "pkg/change", "pkg/provenance"}, "it finds the policy of a repository, and leaves to policy what that says"},
+	{"pkg/policy/mcpcall", []string{"pkg/policy", "pkg/policy/inforce", "pkg/agent/...", "pkg/repo"}, "it asks the policy about what an agent is about to do, and leaves the answer to the hook"},
 	{"pkg/agent", []string{"pkg/provenance", "pkg/agent/payload"}, "it is linked by binaries that run on every commit, and knows agents alone"},
 	{"pkg/agent/payload", nil, "it knows the form of what agents write and no meaning"},
 	{"pkg/agent/mcp", []string{"pkg/agent/payload"}, "it reads what servers are configured; which are approved is for policy"},

@@ -41,7 +41,7 @@ type Env struct {
 	Now     func() time.Time
 
 	// Decide judges a call to an MCP server, in the big program; nil hands over to that.
-	Decide func(ctx context.Context, r *repo.Repo, e agent.Event) (Decision, error)
+	Decide func(ctx context.Context, r *repo.Repo, environ []string, e agent.Event) (Decision, error)
 
 	// Ancestors lists the processes above; nil asks the system.
 	Ancestors func() []agent.Process
@@ -227,7 +227,7 @@ func (h *hook) take(ctx context.Context, places []place, text []byte) int {
 	var decision Decision
 	if h.event.Kind == agent.MCP && h.event.Phase == agent.Before {
 		var err error
-		if decision, err = h.Decide(ctx, places[0].repo, h.event); err != nil {
+		if decision, err = h.Decide(ctx, places[0].repo, h.Environ, h.event); err != nil {
 			h.say("%v", err)
 			return h.undecided(err.Error())
 		}

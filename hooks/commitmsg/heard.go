@@ -182,7 +182,7 @@ func (h *hook) seen(l *heard) []provenance.Record {
 	h.tellAlive(l, observed)
 	notes := session.OpenNotes(h.repo.CommonDir)
 	for i := range l.hands {
-		h.resolve(&l.hands[i].actor)
+		resolve(&l.hands[i].actor)
 	}
 	l.fillVersions()
 	var records []provenance.Record
@@ -230,13 +230,14 @@ func (l *heard) fillVersions() {
 }
 
 // resolve finds the model of an actor where its hook could not tell it yet.
-func (h *hook) resolve(a *session.Actor) {
-	switch {
-	case a.Source == "" || a.Model != (provenance.Model{}):
-	case h.ResolveModel == nil:
-		h.unresolved = true
-	default:
-		a.Model = h.ResolveModel(a.Source, h.Environ)
+func resolve(a *session.Actor) {
+	if a.Source == "" || a.Model != (provenance.Model{}) {
+		return
+	}
+	found, _ := agent.ResolveModel(a.Source)
+	a.Model = found.Model
+	if a.Tool.Version == "" {
+		a.Tool.Version = found.Version
 	}
 }
 
