@@ -57,6 +57,7 @@ type repairView struct {
 	Action  repair.Action `json:"action"`
 	Values  []string      `json:"provenance"` // what is signed; empty where a commit only follows
 	Why     string        `json:"why,omitempty"`
+	Hint    string        `json:"hint,omitempty"`
 	New     string        `json:"new"`
 }
 
@@ -85,7 +86,7 @@ func (p process) repair(ctx context.Context, c *cli.Context) error {
 	}
 	plan, err := repair.Find(ctx, o)
 	if err != nil {
-		return err
+		return withHint(err)
 	}
 	if branch == "" {
 		branch = "HEAD"
@@ -93,16 +94,22 @@ func (p process) repair(ctx context.Context, c *cli.Context) error {
 	if err := p.onRemote(ctx, c, r, plan); err != nil {
 		return err
 	}
-	if !c.Bool("dry-run") && len(plan.Steps) > 0 {
-		signer, err := p.signer(ctx, r)
-		if err != nil {
-			return err
-		}
-		if err := plan.Apply(ctx, signer, branch); err != nil {
+	if !c.Bool("dry-run") {
+		if err := p.applyRepair(ctx, r, plan, branch); err != nil {
 			return err
 		}
 	}
 	return p.tellRepair(c, plan, branch, tip)
+}
+
+func (p process) applyRepair(ctx context.Context, r *repo.Repo, plan *repair.Plan, branch string) (err error) {
+	var signer attestation.Signer
+	if plan.Attests() {
+		if signer, err = p.signer(ctx, r); err != nil {
+			return err
+		}
+	}
+	return plan.Apply(ctx, signer, branch)
 }
 
 // underWay names what git has not finished, "" when nothing: a rewritten branch would
@@ -110,7 +117,7 @@ func (p process) repair(ctx context.Context, c *cli.Context) error {
 func underWay(r *repo.Repo) string {
 	for _, sign := range []struct{ file, name string }{
 		{"rebase-merge", "rebase"}, {"rebase-apply", "rebase or am"}, {"MERGE_HEAD", "merge"},
-		{"CHERRY_PICK_HEAD", "cherry-pick"}, {"REVERT_HEAD", "revert"}, {"BISECT_LOG", "bisect"},
+		{"CHERRY_PICK_HEAD", "cherry-pick"}, {"REVERT_HEAD", "revert"}, {"sequencer", "cherry-pick or revert"}, {"BISECT_LOG", "bisect"},
 	} {
 		if _, err := os.Lstat(filepath.Join(r.GitDir, sign.file)); err == nil {
 			return sign.name
@@ -188,7 +195,8 @@ func (p process) repairRange(ctx context.Context, r *repo.Repo, pol *inforce.Pol
 		return nil, nil, err
 	}
 	if len(remotes) == 0 {
-		return nil, nil, usage("no remote tells which commits are yours alone; name a range: gatekeeper repair BASE..HEAD")
+		return nil, nil, usage("no remote tells which commits are yours alone;\n" +
+			"name a range: gatekeeper repair BASE..HEAD")
 	}
 	if pol != nil {
 		reader := r.Reader()
@@ -230,13 +238,14 @@ func (p process) onRemote(ctx context.Context, c *cli.Context, r *repo.Repo, pla
 	}
 	there := 0
 	for _, s := range plan.Steps {
-		if s.Action != repair.Beside && !own[s.ID] {
+		if s.Moves && !own[s.ID] {
 			there++
 		}
 	}
 	if there > 0 {
 		return usage("%d of %d commits to rewrite are on a remote, and others may have them;\n"+
-			"cover them without rewriting: gatekeeper repair --beside RANGE; or rewrite them: --force", there, plan.Rewrites())
+			"cover them without rewriting: gatekeeper repair --beside RANGE\n"+
+			"or rewrite them all the same: gatekeeper repair --force RANGE", there, plan.Rewrites())
 	}
 	return nil
 }
@@ -258,14 +267,15 @@ func (p process) signer(ctx context.Context, r *repo.Repo) (attestation.Signer, 
 func (p process) tellRepair(c *cli.Context, plan *repair.Plan, branch string, old change.ID) error {
 	v := repaired{Schema: "gatekeeper/repair/v1", Branch: branch, Old: old.String(), New: plan.Tip.String(), DryRun: c.Bool("dry-run"), Commits: []repairView{}}
 	for _, s := range plan.Steps {
-		v.Commits = append(v.Commits, repairView{s.ID.String(), s.Subject, s.Action, append([]string{}, s.Values...), s.Why, s.New.String()})
+		v.Commits = append(v.Commits, repairView{s.ID.String(), s.Subject, s.Action, append([]string{}, s.Values...), s.Why, s.Hint, s.New.String()})
 	}
 	if c.Bool("json") {
 		return p.printJSON(v)
 	}
 	writeRepair(p.Stdout, v)
 	if n := plan.Signatures(); n > 0 {
-		p.say("%d of the old commits were signed with git commit -S; sign anew with git rebase --exec", n)
+		p.say("%d of the old commits had a signature of git's own, which is gone;", n)
+		p.say("sign anew: git rebase -r --exec 'git commit --amend --no-edit -qS' BASE")
 	}
 	if v.New != v.Old {
 		p.say("%s was %.10s; git reset --soft %.10s brings it back", branch, v.Old, v.Old)
@@ -285,6 +295,9 @@ func writeRepair(w io.Writer, v repaired) {
 		if c.Why != "" {
 			fmt.Fprintf(w, "       %s\n", c.Why)
 		}
+		if c.Hint != "" {
+			fmt.Fprintf(w, "       hint: %s\n", c.Hint)
+		}
 		for _, value := range c.Values {
 			fmt.Fprintf(w, "       %s: %s\n", trailer.KeyProvenance, value)
 		}
@@ -297,6 +310,13 @@ func writeRepair(w io.Writer, v repaired) {
 	if v.DryRun {
 		verb = "would be "
 	}
-	fmt.Fprintf(w, "%s: %d %sstamped, %d attested beside, %d moved along\n", v.Branch,
+	fmt.Fprintf(w, "%s: %d %sstamped, %d attested beside, %d moved along", v.Branch,
 		counts[repair.Stamp], verb, counts[repair.Beside], counts[repair.Follow])
+	if n := counts[repair.Clean]; n > 0 {
+		fmt.Fprintf(w, ", %d cleaned", n)
+	}
+	if n := counts[repair.Leave]; n > 0 {
+		fmt.Fprintf(w, ", %d not covered", n)
+	}
+	fmt.Fprintln(w)
 }
