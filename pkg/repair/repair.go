@@ -96,7 +96,7 @@ func Find(ctx context.Context, o Options) (*Plan, error) {
 	if len(needs) == 0 {
 		return p, nil
 	}
-	f := finder{plan: p, reader: reader, needs: needs, moved: map[change.ID]bool{}, trees: map[change.ID]change.ID{}}
+	f := finder{plan: p, reader: reader, needs: needs, moved: map[change.ID]bool{}, opaque: map[change.ID]bool{}, trees: map[change.ID]change.ID{}}
 	defer f.close()
 	from := []change.ID{o.Tip}
 	if o.Beside {
@@ -126,6 +126,7 @@ type finder struct {
 	objects change.ObjectReader
 	needs   map[change.ID]need // of commits that were not met yet
 	moved   map[change.ID]bool // commits in whose place there will be another
+	opaque  map[change.ID]bool // commits that the gate does not look into
 	trees   map[change.ID]change.ID
 }
 
@@ -142,7 +143,9 @@ func (f *finder) look(ctx context.Context, raw change.RawCommit) error {
 	s := Step{ID: raw.ID, New: raw.ID, Action: Follow, Why: n.why}
 	s.raw = slices.Clone(raw.Data)
 	var err error
-	if s.commit, err = change.ParseCommit(s.raw); err != nil {
+	s.commit, err = change.ParseCommit(s.raw)
+	f.opaque[raw.ID] = err != nil || raw.Size > f.plan.options.Policy.Limits().Message
+	if err != nil {
 		if err := f.cannotMove(raw, err); err != nil || !needy {
 			return err
 		}
@@ -174,7 +177,7 @@ func (f *finder) cannotMove(raw change.RawCommit, why error) error {
 	switch {
 	case raw.TooLarge && len(f.moved) > 0: // and its parents are not known
 		why = fmt.Errorf("it has %d bytes, and may have %d", raw.Size, maxCommit)
-	case !raw.TooLarge && f.standsOnMoved(raw.Data):
+	case f.standsOnMoved(raw.Data):
 	default:
 		return nil
 	}
@@ -197,6 +200,11 @@ func (f *finder) standsOnMoved(raw []byte) bool {
 func (f *finder) mend(ctx context.Context, s *Step, n need) error {
 	if !n.mendable {
 		s.Action, s.Hint = Leave, n.hint
+		return nil
+	}
+	// The gate cannot know what such a parent held, so no signature binds.
+	if i := slices.IndexFunc(s.commit.Parents, func(id change.ID) bool { return f.opaque[id] }); i >= 0 {
+		s.Action, s.Hint = Leave, fmt.Sprintf("mend its parent %.10s first", s.commit.Parents[i])
 		return nil
 	}
 	o := f.plan.options
