@@ -9,7 +9,6 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
-	"github.com/gatekeeper-git/gatekeeper/pkg/record"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repair"
 )
 
@@ -274,10 +273,7 @@ func TestNamed(t *testing.T) {
 				tip = w.commit(draft{name: "tip", parents: w.ids("HEAD^"), message: "Tip\n\n---\n"})
 				w.main(tip)
 			}
-			d := w.attested(w.alice, tip, strings.Replace(oldAider, "1/1", "0/1", 1), hooked)
-			if err := record.Add(t.Context(), w.repo, d.Attestation.Key, []attestation.Detached{d}, now); err != nil {
-				t.Fatal(err)
-			}
+			w.keep(w.alice, w.attested(w.alice, tip, strings.Replace(oldAider, "1/1", "0/1", 1), hooked))
 			wantActions(t, w.find(), "")
 			plan := w.repair(named(aider))
 			want := []string{"aider/0.40 openai/gpt-5 lines=unknown/1 via=declared session=9f2c1b7e0a44", declared}

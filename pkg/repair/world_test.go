@@ -242,6 +242,14 @@ func (w *world) attested(s attestation.Signer, commit change.ID, values ...strin
 	return d
 }
 
+// keep puts attestations into the records of a signer.
+func (w *world) keep(by attestation.Signer, list ...attestation.Detached) {
+	w.t.Helper()
+	if err := record.Add(w.t.Context(), w.repo, by.PublicKey().Fingerprint(), list, now); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // stamped is a commit like another, with the attestations of signers in its message.
 func (w *world) stamped(commit change.ID, values []string, by ...attestation.Signer) change.ID {
 	w.t.Helper()
