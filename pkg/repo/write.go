@@ -30,7 +30,11 @@ func (r *Repo) WriteObjects(ctx context.Context, objectType string, list [][]byt
 	if len(list) == 0 {
 		return nil, nil
 	}
-	dir, err := os.MkdirTemp("", "gatekeeper-objects-")
+	temp, err := filepath.Abs(os.TempDir()) // git runs in another directory
+	if err != nil {
+		return nil, fmt.Errorf("write %ss: %w", objectType, err)
+	}
+	dir, err := os.MkdirTemp(temp, "gatekeeper-objects-")
 	if err != nil {
 		return nil, fmt.Errorf("write %ss: %w", objectType, err)
 	}
