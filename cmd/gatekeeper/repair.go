@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/gatekeeper-git/gatekeeper/hooks/prepush"
 	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
@@ -16,6 +17,7 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repair"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
+	"github.com/gatekeeper-git/gatekeeper/pkg/session"
 	"github.com/gatekeeper-git/gatekeeper/pkg/trailer"
 )
 
@@ -84,6 +86,9 @@ func (p process) repair(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if o.Signed, err = p.signWaiting(ctx, r, c.Bool("dry-run")); err != nil {
+		return err
+	}
 	plan, err := repair.Find(ctx, o)
 	if err != nil {
 		return withHint(err)
@@ -100,6 +105,24 @@ func (p process) repair(ctx context.Context, c *cli.Context) error {
 		}
 	}
 	return p.tellRepair(c, plan, branch, tip)
+}
+
+// signWaiting signs what was recorded when no key was to be had, so that nothing less
+// takes its place; without signing, it names the commits.
+func (p process) signWaiting(ctx context.Context, r *repo.Repo, dryRun bool) (commits []change.ID, err error) {
+	waiting, err := session.Open(r.CommonDir).Waiting()
+	if err != nil || len(waiting) == 0 {
+		return nil, err
+	}
+	for _, u := range waiting {
+		commits = append(commits, u.Commit)
+	}
+	p.say("%d recorded commits wait for a signature, which goes beside them", len(commits))
+	if dryRun {
+		return commits, nil
+	}
+	open := func(ctx context.Context) (attestation.Signer, error) { return p.signer(ctx, r) }
+	return nil, prepush.SignOwed(ctx, r, open, p.Now())
 }
 
 func (p process) applyRepair(ctx context.Context, r *repo.Repo, plan *repair.Plan, branch string) (err error) {

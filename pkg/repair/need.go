@@ -46,7 +46,7 @@ func (o Options) needs(ctx context.Context, reader *repo.Reader) (map[change.ID]
 		if err != nil {
 			return nil, err
 		}
-		if n, needy := o.need(c); needy {
+		if n, needy := o.need(c); needy && !slices.Contains(o.Signed, id) {
 			n.verdict = c
 			needs[id] = n
 		}

@@ -39,6 +39,7 @@ type Options struct {
 	Now    time.Time
 
 	Include, Exclude []change.ID // the commits to look at, as a range
+	Signed           []change.ID // of these, those that are as good as signed
 	Tip              change.ID   // the branch: what stands on a new commit moves along, up to here
 
 	Named  *provenance.Record // what a person says was used where nobody knows; nil when nothing
