@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -90,6 +93,9 @@ func (p process) repair(ctx context.Context, c *cli.Context) error {
 		return err
 	}
 	plan, err := repair.Find(ctx, o)
+	if errors.Is(err, repair.ErrElsewhere) {
+		return usage("%v; git switch to theirs first,\nor cover them without rewriting: gatekeeper repair --beside RANGE", err)
+	}
 	if err != nil {
 		return withHint(err)
 	}
@@ -104,8 +110,36 @@ func (p process) repair(ctx context.Context, c *cli.Context) error {
 			return err
 		}
 	}
-	return p.tellRepair(c, plan, branch, tip)
+	if err := p.tellRepair(c, plan, branch, tip); err != nil || spec != "" {
+		return err
+	}
+	return p.tellUnseen(ctx, r, tip, o.Exclude)
 }
+
+// tellUnseen names the commits that a push would bring to the upstream branch and
+// that were not looked at, because another branch of a remote has them.
+func (p process) tellUnseen(ctx context.Context, r *repo.Repo, tip change.ID, exclude []change.ID) error {
+	up, err := r.Resolve(ctx, "@{upstream}")
+	if errors.Is(err, repo.ErrNoRef) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	pushed, err := r.Count(ctx, []change.ID{tip}, []change.ID{up}, maxUnseen)
+	if err != nil {
+		return err
+	}
+	seen, err := r.Count(ctx, []change.ID{tip}, exclude, maxUnseen)
+	if err != nil || pushed <= seen {
+		return err
+	}
+	p.say("%d commits on other branches of a remote were not looked at;", pushed-seen)
+	p.say("cover them: gatekeeper repair --beside @{upstream}..")
+	return nil
+}
+
+const maxUnseen = 1 << 20
 
 // signWaiting signs what was recorded when no key was to be had, so that nothing less
 // takes its place; without signing, it names the commits.
@@ -160,6 +194,9 @@ func (p process) repairOptions(ctx context.Context, c *cli.Context, r *repo.Repo
 	}
 	if o.Style = settings.Value(trailer.StyleSetting); o.Style == "" {
 		o.Style = trailer.Styles[0]
+	}
+	if !slices.Contains(trailer.Styles, o.Style) {
+		return o, usage("%s is %q, not one of: %s", trailer.StyleSetting, o.Style, strings.Join(trailer.Styles, ", "))
 	}
 	pol, err := p.policyFor(ctx, r, "")
 	if err != nil {
@@ -298,7 +335,7 @@ func (p process) tellRepair(c *cli.Context, plan *repair.Plan, branch string, ol
 	writeRepair(p.Stdout, v)
 	if n := plan.Signatures(); n > 0 {
 		p.say("%d of the old commits had a signature of git's own, which is gone;", n)
-		p.say("sign anew: git rebase -r --exec 'git commit --amend --no-edit -qS' BASE")
+		p.say("sign anew: git rebase -f -r -S BASE")
 	}
 	if v.New != v.Old {
 		p.say("%s was %.10s; git reset --soft %.10s brings it back", branch, v.Old, v.Old)

@@ -85,6 +85,9 @@ type Plan struct {
 	options Options
 }
 
+// ErrElsewhere reports a range with commits that the branch to be moved does not reach.
+var ErrElsewhere = errors.New("not on this branch")
+
 // Find makes the plan. Nothing is written.
 func Find(ctx context.Context, o Options) (*Plan, error) {
 	reader := o.Repo.Reader()
@@ -112,7 +115,7 @@ func Find(ctx context.Context, o Options) (*Plan, error) {
 		}
 	}
 	if len(f.needs) > 0 {
-		return nil, fmt.Errorf("%d of the commits are not on this branch; repair them on theirs, or beside them", len(f.needs))
+		return nil, fmt.Errorf("%d of the commits to repair are %w", len(f.needs), ErrElsewhere)
 	}
 	return p, nil
 }
