@@ -63,6 +63,7 @@ type repairView struct {
 	Values  []string      `json:"provenance"` // what is signed; empty where a commit only follows
 	Why     string        `json:"why,omitempty"`
 	Hint    string        `json:"hint,omitempty"`
+	Moves   bool          `json:"rewritten"` // a new commit takes its place, or would
 	New     string        `json:"new"`
 }
 
@@ -327,7 +328,7 @@ func (p process) signer(ctx context.Context, r *repo.Repo) (attestation.Signer, 
 func (p process) tellRepair(c *cli.Context, plan *repair.Plan, branch string, old change.ID) error {
 	v := repaired{Schema: "gatekeeper/repair/v1", Branch: branch, Old: old.String(), New: plan.Tip.String(), DryRun: c.Bool("dry-run"), Commits: []repairView{}}
 	for _, s := range plan.Steps {
-		v.Commits = append(v.Commits, repairView{s.ID.String(), s.Subject, s.Action, append([]string{}, s.Values...), s.Why, s.Hint, s.New.String()})
+		v.Commits = append(v.Commits, repairView{s.ID.String(), s.Subject, s.Action, append([]string{}, s.Values...), s.Why, s.Hint, s.Moves, s.New.String()})
 	}
 	if c.Bool("json") {
 		return p.printJSON(v)

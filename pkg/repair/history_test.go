@@ -182,6 +182,25 @@ func TestHistories(t *testing.T) {
 		wantActions(t, w.repair(of([]change.ID{other}, w.id("main")), beside), "beside Other")
 	})
 
+	t.Run("more commits than the policy lets a push bring are not half looked at", func(t *testing.T) {
+		w := newWorld(t)
+		w.line("One\n", "Two\n", "Three\n")
+		few := func(o *repair.Options) { o.Policy = policyOf(t, "schema = 1\n[limits]\ncommits = 2\n") }
+		_, err := repair.Find(t.Context(), w.options(few))
+		if err == nil || !strings.Contains(err.Error(), "more than 2 commits") || !strings.HasSuffix(err.Error(), "name a smaller range") {
+			t.Errorf("error is %v", err)
+		}
+		wantActions(t, w.repair(few, of(w.ids("main"), w.id("main~2"))), "stamp Two, stamp Three")
+	})
+
+	t.Run("a tag names a range as well as a commit", func(t *testing.T) {
+		w := newWorld(t)
+		ids := w.line("One\n", "Two\n", "Three\n")
+		w.Git(t, "tag", "-a", "-m", "tag", "v1", ids[0].String())
+		w.Git(t, "tag", "-a", "-m", "tag", "v2", ids[1].String())
+		wantActions(t, w.repair(of(w.ids("v2"), w.id("v1"))), "stamp Two, follow Three")
+	})
+
 	t.Run("a shallow clone says which parent is missing", func(t *testing.T) {
 		w := newWorld(t)
 		w.line("One\n", "Two\n", "Three\n")
