@@ -1,6 +1,7 @@
 package repair_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -132,5 +133,42 @@ func TestMessages(t *testing.T) {
 			t.Errorf("%s of a message with %d bytes", plan.Steps[0].Action, length)
 		}
 		w.accepted("refs/heads/main")
+	})
+
+	t.Run("more records than a message may hold", func(t *testing.T) {
+		var many strings.Builder
+		for i := range trailer.MaxReserved + 10 {
+			many.WriteString(strings.Replace(reserved, "2.1.330", fmt.Sprintf("3.0.%d", i), 1))
+		}
+		for name, c := range map[string]struct {
+			text string
+			want repair.Action
+		}{
+			"that can be lifted": {many.String(), repair.Beside},
+			"and one illegible":  {many.String() + "AI-Provenance: \u0430/1\n", repair.Leave},
+		} {
+			w := newWorld(t)
+			w.line("Subject\n\n" + c.text)
+			plan := w.repair()
+			if s := plan.Steps[0]; s.Action != c.want {
+				t.Errorf("%s: %s: %s", name, s.Action, s.Why)
+			}
+			if c.want == repair.Beside {
+				w.accepted("refs/heads/main")
+			}
+		}
+	})
+
+	t.Run("records that are too long when they are joined", func(t *testing.T) {
+		w := newWorld(t)
+		servers := func(of byte) string {
+			var names []string
+			for i := range 150 {
+				names = append(names, fmt.Sprintf("%c%08d", of, i))
+			}
+			return "AI-Provenance: " + hooked + " mcp=" + strings.Join(names, ",") + "\n"
+		}
+		w.line("One\n\n"+servers('a')+"\nand\n\n"+servers('b'), "Two\n")
+		wantActions(t, w.repair(), "leave One, stamp Two")
 	})
 }

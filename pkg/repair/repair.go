@@ -219,8 +219,8 @@ func (f *finder) mend(ctx context.Context, s *Step, n need) error {
 	if err == nil {
 		err = o.place(s, n)
 	}
-	if why := hopeless(err); why != "" {
-		s.Action, s.Values, s.Why, s.Hint = Leave, nil, why, byHand
+	if hint := hopeless(err); hint != "" {
+		s.Action, s.Values, s.Why, s.Hint = Leave, nil, gate.Plain(err.Error()), hint
 		return nil
 	}
 	return err
@@ -228,17 +228,20 @@ func (f *finder) mend(ctx context.Context, s *Step, n need) error {
 
 const (
 	byHand  = "change its message by hand: git rebase -i; then repair again"
+	smaller = "make the commit again with git itself, in smaller parts"
 	rewrite = "no record beside it helps; rewrite it: gatekeeper repair"
 )
 
-// hopeless is why a commit can be neither stamped nor attested, where that is its
-// own fault.
-func hopeless(err error) string {
-	var ambiguous *trailer.AmbiguousError
+// hopeless is what a person can do where a commit can be neither stamped nor attested
+// by its own fault, "" where an error is another's.
+func hopeless(err error) (hint string) {
 	var malformed *provenance.MalformedError
 	var broken *change.MalformedError
-	if errors.As(err, &ambiguous) || errors.As(err, &malformed) || errors.As(err, &broken) || errors.Is(err, change.ErrTooLarge) {
-		return gate.Plain(err.Error())
+	switch {
+	case isTrailerError(err), errors.As(err, &malformed):
+		return byHand
+	case errors.As(err, &broken), errors.Is(err, change.ErrTooLarge):
+		return smaller
 	}
 	return ""
 }
