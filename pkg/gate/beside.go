@@ -137,7 +137,7 @@ func undigested(err error) (*Finding, error) {
 	case errors.As(err, &broken):
 		return &Finding{CommitMalformed, Plain(err.Error()), "make the commit again with git itself"}, nil
 	case errors.Is(err, change.ErrTooLarge):
-		return &Finding{PushTooLarge, Plain(err.Error()), "split the commit, or sign it exactly as it is: " + restamp}, nil
+		return &Finding{PushTooLarge, Plain(err.Error()), "split the commit"}, nil
 	}
 	return nil, err
 }
