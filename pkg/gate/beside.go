@@ -48,8 +48,8 @@ func (j *judge) mayStandBeside(job *job) bool {
 // as a finding.
 //
 // The most favourable counts: whoever may attest could as well have written the
-// same into the commit itself. But nothing that the commit itself says of a tool or
-// model can be talked away.
+// same into the commit itself. But nothing that the commit itself says of a tool,
+// model or server can be talked away.
 func (j *judge) beside(ctx context.Context, job *job) (*opinion, *Finding, error) {
 	if !j.mayStandBeside(job) {
 		return nil, nil, nil
@@ -103,6 +103,9 @@ func (o *opinion) view(v CommitVerdict) CommitVerdict {
 	return v
 }
 
+// welcome reports whether nothing speaks against what stands beside a commit.
+func (o *opinion) welcome() bool { return o != nil && len(o.findings) == 0 }
+
 // compare puts the more favourable first, then the stronger binding, then the later.
 func (o *opinion) compare(other *opinion) int {
 	a, b := o.claims[0], other.claims[0]
@@ -113,18 +116,25 @@ func (o *opinion) compare(other *opinion) int {
 	)
 }
 
-// covers reports whether p accounts for each tool and model that the commit itself
-// names, signed or not. A part that the commit does not know may be anything.
+// covers reports whether p accounts for each tool, model and server that the commit
+// itself names, signed or not.
 func covers(p, own provenance.Provenance) bool {
-	same := func(said, known string) bool { return said == "" || said == known }
 	for _, r := range own.Records {
-		if !slices.ContainsFunc(p.Records, func(q provenance.Record) bool {
-			return same(r.Tool.Name, q.Tool.Name) && same(r.Model.Provider, q.Model.Provider) && same(r.Model.Name, q.Model.Name)
-		}) {
+		if !slices.ContainsFunc(p.Records, func(q provenance.Record) bool { return accounts(q, r) }) {
 			return false
 		}
 	}
 	return true
+}
+
+// accounts reports whether q may be what r is. A part that r does not know may be
+// anything.
+func accounts(q, r provenance.Record) bool {
+	same := func(said, known string) bool { return said == "" || said == known }
+	unsaid := func(server string) bool { return !slices.Contains(q.MCP, server) }
+	return same(r.Tool.Name, q.Tool.Name) && same(r.Tool.Version, q.Tool.Version) &&
+		same(r.Model.Provider, q.Model.Provider) && same(r.Model.Name, q.Model.Name) &&
+		!slices.ContainsFunc(r.MCP, unsaid)
 }
 
 // undigested says why a change could not be named, where the commit is to blame.
