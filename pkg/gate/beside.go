@@ -67,6 +67,10 @@ func (j *judge) beside(ctx context.Context, job *job) (*opinion, *Finding, error
 	}
 	var best *opinion
 	for _, d := range list {
+		if j.budget.spent(max(int64(len(d.String())), openCost)) {
+			f, err := undigested(errBudget)
+			return nil, f, err
+		}
 		o, err := j.opinion(job, d)
 		if err != nil {
 			return nil, nil, err

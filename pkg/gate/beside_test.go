@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -334,4 +335,20 @@ func TestBesideWhatThePlatformMade(t *testing.T) {
 	}
 }
 
-var _ Records = shelf(nil)
+// A thousand records of one change cost each commit that makes it a thousand
+// signatures, so they count against what a push may make the gate read.
+func TestBesideIsPaidFor(t *testing.T) {
+	b := newBeside(t, sketch{})
+	var list []attestation.Detached
+	for i := range 1000 {
+		list = append(list, b.says(alice, func(s *sketch) { s.at = signed.Add(-time.Duration(i) * time.Second) }, banned))
+	}
+	limits := "\n[limits]\nread = \"1MiB\""
+	v := b.judge(limits, list...)
+	if !slices.Contains(rulesOf(v), PushTooLarge) {
+		t.Errorf("got %v", rulesOf(v))
+	}
+	if v := b.judge(limits, list[:100]...); slices.Contains(rulesOf(v), PushTooLarge) {
+		t.Errorf("of a hundred, got %v", rulesOf(v))
+	}
+}
