@@ -21,10 +21,12 @@ type Records interface {
 	// Attestations returns the detached attestations about a change, in a fixed
 	// order. They are read, not believed.
 	Attestations(ctx context.Context, about provenance.Digest) ([]attestation.Detached, error)
-	// Added yields each file that the commits from old to new add. An error that
-	// wraps change.ErrNotGrown says that they do more than that.
+	// Added yields each file that the commits from old to new add, and each folder that
+	// had to be read for that (change.Added). An error that wraps change.ErrNotGrown
+	// says that they do more than that.
 	Added(ctx context.Context, old, new change.ID, limit int64) iter.Seq2[change.RawFile, error]
-	// Sizes adds up the files below a commit, and stops at more than most bytes.
+	// Sizes adds up the files below a commit and their paths, and stops at more than
+	// most bytes.
 	Sizes(ctx context.Context, commit change.ID, most int64) (files int, size int64, err error)
 }
 

@@ -142,8 +142,8 @@ func fill(objects change.Objects, f *change.RawFile, limit int64) error {
 	return err
 }
 
-// Sizes adds up the files below a commit: how many, and their bytes. It stops
-// counting once there are more than most bytes.
+// Sizes adds up the files below a commit: how many, and their bytes with those of
+// their paths. It stops counting once there are more than most bytes.
 func (r *Repo) Sizes(ctx context.Context, commit change.ID, most int64) (files int, size int64, err error) {
 	p, err := start(ctx, r.Command(ctx, "ls-tree", "-r", "-l", "-z", "--full-tree", commit.String()), nil)
 	if err != nil {
@@ -158,8 +158,9 @@ func (r *Repo) Sizes(ctx context.Context, commit change.ID, most int64) (files i
 		if err != nil {
 			return files, size, fmt.Errorf("list files: %w", io.ErrUnexpectedEOF)
 		}
-		about, _, _ := strings.Cut(entry, "\t")
+		about, path, _ := strings.Cut(strings.TrimSuffix(entry, "\x00"), "\t")
 		words := strings.Fields(about)
+		size += int64(len(path))
 		if n, err := strconv.ParseInt(words[len(words)-1], 10, 64); err == nil { // "-" for a gitlink
 			size += n
 		}

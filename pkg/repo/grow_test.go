@@ -140,8 +140,12 @@ func TestGrow(t *testing.T) {
 			t.Error(diff)
 		}
 		n, size, err := r.Sizes(ctx, two, 1<<40)
-		if total := int64(len(strings.Join(slices.Collect(maps.Values(all)), ""))); err != nil || n != len(all) || size != total {
+		total := int64(len(strings.Join(slices.Collect(maps.Values(all)), "") + strings.Join(slices.Collect(maps.Keys(all)), "")))
+		if err != nil || n != len(all) || size != total {
 			t.Errorf("%d files of %d bytes, %v; want %d of %d", n, size, err, len(all), total)
+		}
+		if n, size, err := r.Sizes(ctx, two, 10); err != nil || n == len(all) || size <= 10 {
+			t.Errorf("counted on to %d files of %d bytes, %v", n, size, err)
 		}
 		if f.git("log", "-1", "--format=%an %cn %ct %B", grown) == "" || f.git("fsck", "--strict") != "" {
 			t.Error("git does not like it")
