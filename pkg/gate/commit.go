@@ -105,10 +105,12 @@ func (j *judge) finish(ctx context.Context, job *job) (CommitVerdict, error) {
 	switch {
 	case err != nil:
 		return v, err
+	case beside.welcome():
+		return j.settle(beside.view(v)), nil
+	case len(findings) == 0: // then nobody's record makes it worse
 	case beside != nil:
-		return j.settle(beside.view(v), beside.findings...), nil
-	}
-	if why != nil && len(findings) > 0 {
+		v, findings = beside.view(v), beside.findings
+	case why != nil:
 		findings = append(findings, *why)
 	}
 	return j.madeOr(ctx, job, v, findings...)
