@@ -15,6 +15,21 @@ const (
 	maxPaths = 1 << 28  // bytes of paths that differ
 )
 
+// Walk calls visit for each file, link and gitlink that two trees do not share, in
+// byte order of paths. "" is the empty tree, and an entry that a side lacks is zero.
+//
+// It reads trees by the grammar of ParseTree, and only where they differ, within
+// limits. An error of visit comes back as it is; others are objs' own, ErrTooLarge
+// and *MalformedError, wrapped.
+func Walk(objs Objects, old, new ID, visit func(path string, old, new Entry) error) error {
+	return walkTrees(objs, old, new, func(path []byte, old, new treeEntry) error {
+		return visit(string(path), old.entry(), new.entry())
+	})
+}
+
+// entry is the same in memory of its own.
+func (e treeEntry) entry() Entry { return Entry{e.mode, string(e.name), ID(e.id)} }
+
 // walkTrees calls visit for each leaf that two trees do not share, in byte
 // order of paths. An entry that a side lacks is zero. Slices are valid during the
 // call.
