@@ -13,8 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 )
@@ -168,62 +166,89 @@ func (r *Repo) Sizes(ctx context.Context, commit change.ID, most int64) (files i
 	return files, size, nil
 }
 
-// Files lists the blobs below a commit, by path.
+// maxFiles bounds what Files lists: a tree may name itself a thousand times over.
+const maxFiles = 1 << 20
+
+// Files lists the ordinary files below a commit, by path.
 func (r *Repo) Files(ctx context.Context, commit change.ID) (map[string]change.ID, error) {
-	out, err := run(r.Command(ctx, "ls-tree", "-r", "-z", "--full-tree", commit.String()), nil)
+	p, err := start(ctx, r.Command(ctx, "ls-tree", "-r", "-z", "--full-tree", commit.String()), nil)
 	if err != nil {
 		return nil, fmt.Errorf("list files: %w", err)
 	}
+	defer p.stop()
 	files := map[string]change.ID{}
-	for _, entry := range strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00") {
-		about, path, _ := strings.Cut(entry, "\t")
+	for out := bufio.NewReaderSize(p.out, 64<<10); ; {
+		entry, err := out.ReadString(0)
+		if errors.Is(err, io.EOF) && entry == "" {
+			return files, p.wait()
+		}
+		about, path, _ := strings.Cut(strings.TrimSuffix(entry, "\x00"), "\t")
 		words := strings.Fields(about)
-		if len(words) != 3 || words[1] != "blob" {
+		if err != nil || len(words) != 3 {
+			return nil, fmt.Errorf("list files: %w", io.ErrUnexpectedEOF)
+		}
+		if !strings.HasPrefix(words[0], "100") {
 			continue
+		}
+		if len(files) == maxFiles {
+			return nil, fmt.Errorf("list files: more than %d below %s", maxFiles, commit)
 		}
 		if files[path], err = change.ParseID(words[2]); err != nil {
 			return nil, fmt.Errorf("list files: %w", err)
 		}
 	}
-	return files, nil
 }
 
 // Grow makes a commit that adds files to what ref holds, and moves ref to it. It
-// fails and changes nothing when ref does not hold old, which is zero where there
-// is no ref yet. Paths have ASCII letters, digits, dots, dashes and slashes, and no
-// name begins with a dot: what comes from elsewhere must not reach git as a command.
+// fails and moves nothing when ref does not hold old, which is zero where there
+// is no ref yet.
 func (r *Repo) Grow(ctx context.Context, ref string, old change.ID, files map[string][]byte, message string, when time.Time) error {
-	if !plainRef(ref) {
-		return fmt.Errorf("add to a ref: bad name %q", ref)
+	grown, err := r.Grown(ctx, old, files, message, when)
+	if err == nil {
+		err = r.UpdateRef(ctx, ref, grown, old, "gatekeeper: "+message)
 	}
-	if held, err := r.Ref(ctx, ref); err != nil && !errors.Is(err, ErrNoRef) || held != old {
-		return errors.Join(fmt.Errorf("add to %s: it has moved", ref), err)
-	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "feature done\ncommit %s\ncommitter gatekeeper <gatekeeper@localhost> %d +0000\ndata %d\n%s\n", ref, when.Unix(), len(message), message)
-	if old != "" {
-		fmt.Fprintf(&b, "from %s^0\n", old)
-	}
-	for _, path := range slices.Sorted(maps.Keys(files)) {
-		if !plainPath(path) {
-			return fmt.Errorf("add to %s: bad path %.200q", ref, path)
-		}
-		fmt.Fprintf(&b, "M 100644 inline %s\ndata %d\n%s\n", path, len(files[path]), files[path])
-	}
-	b.WriteString("done\n")
-	if _, err := r.output(ctx, &b, "fast-import", "--quiet"); err != nil {
+	if err != nil {
 		return fmt.Errorf("add to %s: %w", ref, err)
 	}
 	return nil
 }
 
-func plainPath(path string) bool {
-	for name := range strings.SplitSeq(path, "/") {
-		if name == "" || name[0] == '.' || strings.ContainsFunc(name, func(c rune) bool {
-			return c >= utf8.RuneSelf || c != '.' && c != '-' && !unicode.IsLetter(c) && !unicode.IsDigit(c)
-		}) {
-			return false
+// Grown makes a commit that adds files to those of another, or of none where onto is
+// zero, and returns it. No ref holds it.
+func (r *Repo) Grown(ctx context.Context, onto change.ID, files map[string][]byte, message string, when time.Time) (change.ID, error) {
+	const stand = "refs/gatekeeper/growing" // git fast-import makes no commit without a name; in the end it is none
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "feature done\nfeature get-mark\ncommit %s\nmark :1\n", stand)
+	fmt.Fprintf(&b, "committer gatekeeper <gatekeeper@localhost> %d +0000\ndata %d\n%s\n", when.Unix(), len(message)+1, message+"\n")
+	if onto != "" {
+		fmt.Fprintf(&b, "from %s^0\n", onto)
+	}
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(&b, "M 100644 inline %s\ndata %d\n%s\n", quoted(path), len(files[path]), files[path])
+	}
+	fmt.Fprintf(&b, "get-mark :1\nreset %s\nfrom %s\ndone\n", stand, r.hex(""))
+	out, err := r.output(ctx, &b, "fast-import", "--quiet")
+	if err != nil {
+		return "", fmt.Errorf("make a commit: %w", err)
+	}
+	return change.ParseID(out)
+}
+
+// quoted is a path as git fast-import reads it, whatever bytes are in it: without
+// the quotes a line feed would begin another command.
+func quoted(path string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for i := range len(path) {
+		switch c := path[i]; {
+		case c == '"' || c == '\\':
+			b.WriteString(`\` + string(c))
+		case c < ' ' || c >= 0x7f:
+			fmt.Fprintf(&b, `\%03o`, c)
+		default:
+			b.WriteByte(c)
 		}
 	}
-	return true
+	b.WriteByte('"')
+	return b.String()
 }

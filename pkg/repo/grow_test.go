@@ -3,11 +3,16 @@ package repo
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,74 +98,6 @@ func texts(files map[string]change.RawFile) map[string]string {
 	return all
 }
 
-func TestGrow(t *testing.T) {
-	eachFormat(t, func(t *testing.T, f *fixture) {
-		r, ctx := f.hook(), context.Background()
-		first := map[string]string{"att/aa/k/1": "one\n", "att/bb/k/2": "", "trace/3": "no end of line"}
-		second := map[string]string{"att/aa/k/4": "data 3\nabc\n", "att/aa/l/5": strings.Repeat("x", 70_000), "trace/6": "\x00\xff"}
-		grow := func(old change.ID, files map[string]string) change.ID {
-			t.Helper()
-			raw := map[string][]byte{}
-			for path, text := range files {
-				raw[path] = []byte(text)
-			}
-			if err := r.Grow(ctx, grown, old, raw, "Add records\n", then); err != nil {
-				t.Fatal(err)
-			}
-			return f.id(grown)
-		}
-		one := grow("", first)
-		two := grow(one, second)
-
-		all := maps.Clone(first)
-		maps.Copy(all, second)
-		for _, c := range []struct {
-			name     string
-			old, new change.ID
-			want     map[string]string
-		}{{"from nothing", "", two, all}, {"from the first", one, two, second}, {"nothing new", two, two, map[string]string{}}} {
-			got, err := addedFiles(r, c.old, c.new, 1<<20)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(c.want, texts(got)); diff != "" {
-				t.Errorf("%s: -want +got\n%s", c.name, diff)
-			}
-		}
-
-		files, err := r.Files(ctx, two)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := map[string]change.ID{}
-		for path := range all {
-			want[path] = f.id(grown + ":" + path)
-		}
-		if diff := cmp.Diff(want, files); diff != "" {
-			t.Error(diff)
-		}
-		n, size, err := r.Sizes(ctx, two, 1<<40)
-		total := int64(len(strings.Join(slices.Collect(maps.Values(all)), "") + strings.Join(slices.Collect(maps.Keys(all)), "")))
-		if err != nil || n != len(all) || size != total {
-			t.Errorf("%d files of %d bytes, %v; want %d of %d", n, size, err, len(all), total)
-		}
-		if n, size, err := r.Sizes(ctx, two, 10); err != nil || n == len(all) || size <= 10 {
-			t.Errorf("counted on to %d files of %d bytes, %v", n, size, err)
-		}
-		if f.git("log", "-1", "--format=%an %cn %ct %B", grown) == "" || f.git("fsck", "--strict") != "" {
-			t.Error("git does not like it")
-		}
-
-		large, err := addedFiles(r, "", two, 100)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if l := large["att/aa/l/5"]; !l.TooLarge || l.Size != 70_000 || l.Data != nil {
-			t.Errorf("a large file is %d bytes, of which %d are held", l.Size, len(l.Data))
-		}
-	})
-}
-
 // Whoever grows a ref must have seen what it holds: what another one put there
 // meanwhile is never lost.
 func TestGrowFromWhatIsThere(t *testing.T) {
@@ -188,30 +125,6 @@ func TestGrowFromWhatIsThere(t *testing.T) {
 	}
 	if err := r.Grow(ctx, "refs/../x", "", nil, "", then); err == nil {
 		t.Error("a bad name was taken")
-	}
-}
-
-// A path is data, and never a command to git.
-func TestGrowTakesPlainPathsOnly(t *testing.T) {
-	f := newFixture(t)
-	r, ctx := f.hook(), context.Background()
-	f.commit("a", "a\n")
-	evil := f.commit("a", "b\n")
-	f.git("reset", "-q", "--hard", "HEAD~")
-	for _, path := range []string{
-		"", "/", "a//b", "a/", "/a", "a/../b", "..", ".git/config", `"quoted"`, "a b", "\x00",
-		"a\ndata 0\n\nreset refs/heads/main\nfrom " + evil.String() + "\n\ncommit refs/heads/other\ncommitter x <x> 1 +0000\ndata 0\nM 100644 inline b",
-	} {
-		err := r.Grow(ctx, grown, "", map[string][]byte{path: []byte("x")}, "Add records\n", then)
-		if err == nil {
-			t.Errorf("%q was taken", path)
-		}
-		if f.id("main") == evil {
-			t.Fatalf("%q moved a branch", path)
-		}
-		if _, err := r.Ref(ctx, grown); !errors.Is(err, ErrNoRef) {
-			t.Fatalf("%q: the ref was made", path)
-		}
 	}
 }
 
@@ -313,6 +226,351 @@ func TestAddedIsBounded(t *testing.T) {
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v", err)
 			}
+		}
+	})
+}
+
+// added collects what Added yields, each file as "MODE PATH CONTENT".
+func added(ctx context.Context, r *Repo, old, new change.ID, limit int64) (list []string, err error) {
+	for f, err := range r.Added(ctx, old, new, limit) {
+		if err != nil {
+			return list, err
+		}
+		if f.Mode == 0o040000 {
+			continue
+		}
+		content := string(f.Data)
+		if f.TooLarge {
+			content = fmt.Sprintf("too large: %d", f.Size)
+		}
+		list = append(list, fmt.Sprintf("%o %s %s", f.Mode, f.Path, content))
+	}
+	return list, nil
+}
+
+func TestAddedTellsAMissingObjectFromARewrittenHistory(t *testing.T) {
+	f := newFixture(t)
+	r := f.hook()
+	gone := f.object("blob", "gone")
+	tree := f.tree(leaf{"100644", "a", gone})
+	base := f.grownCommit(tree)
+	lose := func(id change.ID) {
+		name := id.String()
+		if err := os.Remove(filepath.Join(f.dir, ".git/objects", name[:2], name[2:])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []change.ID{gone, tree, base} {
+		lose(id)
+		if _, err := added(t.Context(), r, "", base, 10); !errors.Is(err, change.ErrMissing) && !strings.Contains(fmt.Sprint(err), "bad object") || errors.Is(err, change.ErrNotGrown) {
+			t.Errorf("without %s: %v", id, err)
+		}
+	}
+}
+
+func TestAddedStopsWhenTold(t *testing.T) {
+	f := newFixture(t)
+	r := f.hook()
+	blob := f.object("blob", "x")
+	tip := f.grownCommit(f.tree(leaf{"100644", "a", blob}, leaf{"100644", "b", blob}))
+	for file, err := range r.Added(t.Context(), "", tip, 10) {
+		if err != nil || file.Path == "b" {
+			t.Errorf("%q, %v", file.Path, err)
+		}
+		if file.Path == "a" {
+			break
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := added(ctx, r, "", tip, 10); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// Random lines of commits, made by git's own index, against what git lists.
+func TestAddedIsWhatGitListsMore(t *testing.T) {
+	eachFormat(t, func(t *testing.T, f *fixture) {
+		r := f.hook()
+		listed := func(rev string) map[string]string {
+			files := map[string]string{}
+			for entry := range strings.SplitSeq(strings.TrimSuffix(f.git("ls-tree", "-r", "-z", "--full-tree", rev), "\x00"), "\x00") {
+				about, path, _ := strings.Cut(entry, "\t")
+				files[path] = about
+			}
+			return files
+		}
+		var commits []change.ID
+		for range 12 {
+			for range 1 + f.rand.IntN(4) {
+				parts := []string{}
+				for range 1 + f.rand.IntN(3) {
+					parts = append(parts, string(rune('a'+f.rand.IntN(3))))
+				}
+				// A file has its own kind of name, so that none must become a folder.
+				f.write(strings.Join(parts, "/")+"/f"+strconv.Itoa(f.rand.IntN(1<<20)), f.lines(1+f.rand.IntN(3)))
+			}
+			f.git("add", "-A")
+			f.git("commit", "-q", "-m", "more")
+			commits = append(commits, f.id("HEAD"))
+		}
+		for range 20 {
+			i := f.rand.IntN(len(commits))
+			j := i + f.rand.IntN(len(commits)-i)
+			before, after := listed(commits[i].String()), listed(commits[j].String())
+			got := map[string]string{}
+			for file, err := range r.Added(t.Context(), commits[i], commits[j], 1<<20) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if file.Mode == 0o040000 {
+					continue
+				}
+				got[file.Path] = fmt.Sprintf("%06o blob %s", file.Mode, file.ID)
+				if want := f.git("cat-file", "blob", file.ID.String()) + "\n"; string(file.Data) != want {
+					t.Errorf("%s holds %q, want %q", file.Path, file.Data, want)
+				}
+			}
+			maps.DeleteFunc(after, func(path, _ string) bool { return before[path] != "" })
+			if diff := cmp.Diff(after, got); diff != "" {
+				t.Errorf("from %d to %d: -git +got\n%s", i, j, diff)
+			}
+		}
+	})
+}
+
+func TestSizesAndFilesAreWhatGitLists(t *testing.T) {
+	eachFormat(t, func(t *testing.T, f *fixture) {
+		r := f.hook()
+		odd := "q\"\\\t\n\x01\xff -é"
+		ten := f.object("blob", "0123456789")
+		tip := f.grownCommit(f.tree(leaf{"100644", "a", ten}, leaf{"40000", "d", f.tree(leaf{"100755", "x", ten}, leaf{"100644", odd, ten})},
+			leaf{"160000", "g", f.grownCommit(f.tree())}, leaf{"120000", "l", ten}))
+		paths := int64(len("a" + "d/x" + "d/" + odd + "g" + "l"))
+		files, size, err := r.Sizes(t.Context(), tip, 1000)
+		if err != nil || files != 5 || size != 40+paths {
+			t.Errorf("%d files of %d bytes, %v", files, size, err)
+		}
+		if _, size, err = r.Sizes(t.Context(), tip, 15); err != nil || size <= 15 || size >= 40 {
+			t.Errorf("more than 15 bytes: %d, %v", size, err)
+		}
+		got, err := r.Files(t.Context(), tip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]change.ID{"a": ten, "d/x": ten, "d/" + odd: ten}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("files -want +got\n%s", diff)
+		}
+		empty := f.grownCommit(f.tree())
+		if got, err := r.Files(t.Context(), empty); err != nil || len(got) != 0 {
+			t.Errorf("files of nothing: %v, %v", got, err)
+		}
+		if files, size, err := r.Sizes(t.Context(), empty, 10); err != nil || files != 0 || size != 0 {
+			t.Errorf("sizes of nothing: %d, %d, %v", files, size, err)
+		}
+		for what, id := range map[string]change.ID{"no object": change.ID(strings.Repeat("\x11", r.IDSize)), "a blob": ten} {
+			if _, err := r.Files(t.Context(), id); err == nil {
+				t.Errorf("%s has files", what)
+			}
+			if _, _, err := r.Sizes(t.Context(), id, 10); err == nil {
+				t.Errorf("%s has sizes", what)
+			}
+		}
+	})
+}
+
+func TestGrow(t *testing.T) {
+	const ref = "refs/gatekeeper/records/0123456789abcdef"
+	eachFormat(t, func(t *testing.T, f *fixture) {
+		r := f.hook()
+		content := func(rev string) map[string]string {
+			got := map[string]string{}
+			files, err := r.Files(t.Context(), f.id(rev))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for path, id := range files {
+				out, err := f.try("", "cat-file", "blob", id.String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				got[path] = out
+			}
+			return got
+		}
+		grow := func(old change.ID, files map[string][]byte) error {
+			return r.Grow(t.Context(), ref, old, files, "Add records", then)
+		}
+		if err := grow("", map[string][]byte{"att/a": []byte("1"), "att/b/c": []byte("2")}); err != nil {
+			t.Fatal(err)
+		}
+		first := f.id(ref)
+		if diff := cmp.Diff(map[string]string{"att/a": "1", "att/b/c": "2"}, content(ref)); diff != "" {
+			t.Error(diff)
+		}
+		odd := map[string][]byte{}
+		for _, name := range []string{"q\"q", "back\\slash", "tab\ttab", "new\nline", "\x01\x7f", "\xff\xfe", "é", " lead", "trail ", "-dash", "#", "\"quoted\"", "a\ndone\n"} {
+			odd[name], odd["d/"+name] = []byte(name), []byte("\n"+name+"\ndone\n")
+		}
+		if err := grow(first, odd); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{"att/a": "1", "att/b/c": "2"}
+		for name, data := range odd {
+			want[name] = strings.TrimSuffix(string(data), "\n")
+		}
+		if diff := cmp.Diff(want, content(ref)); diff != "" {
+			t.Error(diff)
+		}
+		if got := f.git("log", "--format=%P|%an|%ae|%cn <%ce> %ct|%s|%b|", ref); got != fmt.Sprintf("%s|gatekeeper|gatekeeper@localhost|gatekeeper <gatekeeper@localhost> %d|Add records||\n", first, then.Unix())+
+			fmt.Sprintf("|gatekeeper|gatekeeper@localhost|gatekeeper <gatekeeper@localhost> %d|Add records||", then.Unix()) {
+			t.Errorf("history\n%s", got)
+		}
+
+		t.Run("what it makes can be told as an addition", func(t *testing.T) {
+			if got, err := added(t.Context(), r, first, f.id(ref), 1<<10); err != nil || len(got) != len(odd) {
+				t.Errorf("%d files, %v", len(got), err)
+			}
+			f.git("fsck", "--strict", "--no-dangling")
+		})
+
+		t.Run("a path is a path, whatever commands it seems to hold", func(t *testing.T) {
+			before := f.git("for-each-ref")
+			evil := "x\ndata 1\ny\nreset refs/heads/evil\nfrom " + first.String() + "\n"
+			id, err := r.Grown(t.Context(), first, map[string][]byte{evil: []byte("z")}, "x", then)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if files, err := r.Files(t.Context(), id); err != nil || files[evil] == "" {
+				t.Errorf("files %v, %v", files, err)
+			}
+			if after := f.git("for-each-ref"); after != before {
+				t.Errorf("refs were\n%s\nand are\n%s", before, after)
+			}
+		})
+
+		t.Run("the same twice is one commit", func(t *testing.T) {
+			a, err1 := r.Grown(t.Context(), first, odd, "Add records", then)
+			b, err2 := r.Grown(t.Context(), first, odd, "Add records", then)
+			if errors.Join(err1, err2) != nil || a != b || a != f.id(ref) {
+				t.Errorf("%s and %s, %v", a, b, errors.Join(err1, err2))
+			}
+		})
+
+		t.Run("a ref that has moved stays where it is", func(t *testing.T) {
+			before := f.id(ref)
+			for name, old := range map[string]change.ID{"not there": "", "further back": first, "no object": change.ID(strings.Repeat("\x11", r.IDSize))} {
+				if err := grow(old, map[string][]byte{"z": nil}); err == nil {
+					t.Errorf("%s: it grew", name)
+				}
+				if now := f.id(ref); now != before {
+					t.Errorf("%s: it moved to %s", name, now)
+				}
+			}
+		})
+
+		t.Run("a name that is none is refused", func(t *testing.T) {
+			for _, bad := range []string{"", "refs/x\nreset refs/heads/main", "refs/a b", "--x", "refs/../x"} {
+				if err := r.Grow(t.Context(), bad, "", map[string][]byte{"a": nil}, "x", then); err == nil {
+					t.Errorf("%q grew", bad)
+				}
+			}
+		})
+
+		t.Run("nothing is left behind", func(t *testing.T) {
+			if got := f.git("for-each-ref", "--format=%(refname)"); got != ref {
+				t.Errorf("refs\n%s", got)
+			}
+			if status := f.git("status", "--porcelain"); status != "" {
+				t.Errorf("in the work tree:\n%s", status)
+			}
+		})
+	})
+}
+
+// Of those who see a ref at one place, one moves it; the others hear of it.
+func TestOneOfManyGrowsARef(t *testing.T) {
+	const ref = "refs/gatekeeper/records/0123456789abcdef"
+	f := newFixture(t)
+	r := f.hook()
+	var old change.ID
+	for round := range 3 {
+		errs := make([]error, 8)
+		var all sync.WaitGroup
+		for i := range errs {
+			all.Go(func() {
+				name := fmt.Sprintf("%d-%d", round, i)
+				errs[i] = r.Grow(t.Context(), ref, old, map[string][]byte{name: []byte(name)}, "x", then)
+			})
+		}
+		all.Wait()
+		won := slices.IndexFunc(errs, func(err error) bool { return err == nil })
+		failed := 0
+		for _, err := range errs {
+			if err != nil {
+				failed++
+			}
+		}
+		if won < 0 || failed != len(errs)-1 {
+			t.Fatalf("round %d: %v", round, errs)
+		}
+		got, err := added(t.Context(), r, old, f.id(ref), 100)
+		if want := []string{fmt.Sprintf("100644 %d-%d %d-%d", round, won, round, won)}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("round %d: %v, %v; want %v", round, got, err, want)
+		}
+		old = f.id(ref)
+	}
+}
+
+func TestReaderReads(t *testing.T) {
+	eachFormat(t, func(t *testing.T, f *fixture) {
+		reader := f.hook().Reader()
+		defer reader.Close()
+		blob := f.object("blob", "0123456789")
+		tree := f.tree(leaf{"100644", "a", blob})
+		for _, c := range []struct {
+			id    change.ID
+			limit int64
+			want  string
+		}{
+			{blob, 10, "blob 10 0123456789"},
+			{blob, 9, "blob 10 nil"},
+			{f.object("blob", ""), 0, "blob 0 "},
+			{tree, 100, "tree " + strconv.Itoa(9+len(blob)) + " 100644 a\x00" + string(blob)},
+			{tree, 0, "tree " + strconv.Itoa(9+len(blob)) + " nil"},
+		} {
+			kind, size, data, err := reader.Read(t.Context(), c.id, c.limit)
+			content := string(data)
+			if data == nil {
+				content = "nil"
+			}
+			if got := fmt.Sprintf("%s %d %s", kind, size, content); err != nil || got != c.want {
+				t.Errorf("%q, %v; want %q", got, err, c.want)
+			}
+		}
+		missing := change.ID(strings.Repeat("\x11", len(blob)))
+		if _, _, _, err := reader.Read(t.Context(), missing, 10); !errors.Is(err, change.ErrMissing) {
+			t.Errorf("missing: %v", err)
+		}
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				for range 20 {
+					if _, _, data, err := reader.Read(t.Context(), blob, 10); err != nil || string(data) != "0123456789" {
+						t.Errorf("%q, %v", data, err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, _, _, err := reader.Read(ctx, blob, 10); !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled: %v", err)
+		}
+		if _, _, data, err := reader.Read(t.Context(), blob, 10); err != nil || hex.EncodeToString(data) != hex.EncodeToString([]byte("0123456789")) {
+			t.Errorf("after that: %q, %v", data, err)
 		}
 	})
 }
