@@ -90,14 +90,6 @@ func addedFiles(r *Repo, old, new change.ID, limit int64) (map[string]change.Raw
 	return files, nil
 }
 
-func texts(files map[string]change.RawFile) map[string]string {
-	all := map[string]string{}
-	for path, f := range files {
-		all[path] = string(f.Data)
-	}
-	return all
-}
-
 // Whoever grows a ref must have seen what it holds: what another one put there
 // meanwhile is never lost.
 func TestGrowFromWhatIsThere(t *testing.T) {
