@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,6 +75,9 @@ func (g *Gate) Push(ctx context.Context, updates []Update, keep Keep) (Verdict, 
 		}
 		targets = append(targets, t)
 	}
+	if slices.ContainsFunc(targets, func(t *target) bool { return t.records && t.verdict.Verdict == Refused }) {
+		return v.unjudged(targets), nil
+	}
 	for _, t := range targets {
 		commits, err := p.judge(ctx, t)
 		if err != nil {
@@ -84,6 +88,16 @@ func (g *Gate) Push(ctx context.Context, updates []Update, keep Keep) (Verdict, 
 		v.Verdict = worse(v.Verdict, t.verdict.Verdict)
 	}
 	return v, nil
+}
+
+// unjudged answers for refs alone. By records that are refused nothing is judged: they
+// may be made to be read for ever.
+func (v Verdict) unjudged(targets []*target) Verdict {
+	for _, t := range targets {
+		v.Refs = append(v.Refs, t.verdict)
+		v.Verdict = worse(v.Verdict, t.verdict.Verdict)
+	}
+	return v
 }
 
 // Keep says which commits a Verdict lists.

@@ -14,6 +14,7 @@ type pushed struct {
 	keep   Keep
 	budget *budget
 	alike  map[string][]*target // new refs that are judged alike, by what makes them so
+	keys   map[string]bool      // the ids of all signers' keys, once somebody asked
 }
 
 // A target is one updated ref and what there is to judge for it.
@@ -23,6 +24,7 @@ type target struct {
 	names   []string // under which models are judged
 	commits Range    // nothing to include: nothing to judge
 	alike   string   // the key in pushed.alike; "" when it stands alone
+	records bool     // it is a ref of records
 }
 
 // target finds out what an update asks for, and what is wrong with the ref itself.
