@@ -53,7 +53,7 @@ func (g *Gate) walk(outer context.Context, r *RefVerdict, rule policy.Rule, name
 		defer close(jobs)
 		over, readErr = g.read(ctx, rg, b, jobs, queue)
 	}()
-	commits, err := collect(r, queue, keep, b)
+	commits, err := g.collect(r, queue, keep, b)
 	cancel()
 	for range queue { // let the reader see that nobody listens
 	}
@@ -176,13 +176,18 @@ func (g *Gate) work(ctx context.Context, jobs <-chan *job, judge *judge) {
 	}
 }
 
-// collect takes the answers in order and keeps those that are asked for.
-func collect(r *RefVerdict, queue <-chan *job, keep Keep, b *budget) ([]CommitVerdict, error) {
+// collect takes the answers in order, tells them, and keeps those that are asked for.
+func (g *Gate) collect(r *RefVerdict, queue <-chan *job, keep Keep, b *budget) ([]CommitVerdict, error) {
 	var kept []CommitVerdict
 	for j := range queue {
 		a := <-j.done
 		if a.err != nil {
 			return nil, a.err
+		}
+		if g.Witness != nil {
+			if err := g.Witness.Judged(a.verdict); err != nil {
+				return nil, err
+			}
 		}
 		r.Judged++
 		faulty := len(a.verdict.Findings) > 0
