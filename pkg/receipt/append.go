@@ -149,7 +149,7 @@ func (d *Draft) Decide(ctx context.Context, decision Decision, key attestation.S
 	if decision.Refs, err = d.spill(decision.Refs); err != nil {
 		return Head{}, err
 	}
-	return d.log.add(ctx, func(w *writer, e ending) error {
+	head, err := d.log.add(ctx, func(w *writer, e ending) error {
 		if err := w.copy(d.spool.reader()); err != nil {
 			return err
 		}
@@ -166,6 +166,8 @@ func (d *Draft) Decide(ctx context.Context, decision Decision, key attestation.S
 		}
 		return w.line(TypeSignature, encodeBody(signature))
 	})
+	head.Time = decision.Time
+	return head, err
 }
 
 // spill puts refs into lines of their own, but for those that fit into the last line.
@@ -294,7 +296,8 @@ func (l *Log) addAt(e ending, write func(*writer, ending) error) (Head, error) {
 	if err != nil { // nobody will be told of it; what cannot be taken away here, the next one takes away
 		return Head{}, errors.Join(err, f.Truncate(offset), f.Close())
 	}
-	return Head{Seq: w.seq, Hash: w.hash}, f.Close()
+	f.Close() // what was synced is there whatever this says
+	return Head{Seq: w.seq, Hash: w.hash}, nil
 }
 
 // cut takes away what a writer left that died.

@@ -86,6 +86,23 @@ func (l *Log) Decisions(ctx context.Context) iter.Seq2[*Decided, error] {
 	}
 }
 
+// CommitsOf returns what the receipts say of the commits of a decision, a line each.
+func (l *Log) CommitsOf(ctx context.Context, d *Decided) ([]*Commits, error) {
+	list := []*Commits{}
+	for line, err := range l.Lines(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if line.Seq >= d.Seq {
+			break
+		}
+		if commits, ok := line.Body.(*Commits); ok && line.Seq >= d.First {
+			list = append(list, commits)
+		}
+	}
+	return list, nil
+}
+
 // A queue holds decisions whose outcome may still come.
 type queue struct{ waiting []*Decided }
 

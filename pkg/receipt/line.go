@@ -188,15 +188,16 @@ func header(seq int64, prev Hash, kind string) []byte {
 
 // encodeBody writes all of a line behind its header.
 func encodeBody(body Body) []byte {
+	b := JSON(body)
+	b[0] = ',' // no body is empty
+	return append(b, '\n')
+}
+
+// JSON is what a line says behind its header, as an object.
+func JSON(body Body) json.RawMessage {
 	o := &builder{}
 	body.append(o)
-	b := o.end()
-	if len(b) > 2 {
-		b[0] = ','
-	} else {
-		b = b[1:]
-	}
-	return append(b, '\n')
+	return o.end()
 }
 
 // parseHeader reads the header of a line, with its LF, and returns what stands behind it.

@@ -148,7 +148,6 @@ func (u lastUnit) head() Head {
 // power failed, bytes that are zero because they never reached the disk. Whatever
 // else is wrong was done by somebody, and is a *BrokenError.
 func findTail(f file, name string, size int64) (lastUnit, error) {
-	dropped := false
 	for end := size; ; {
 		whole, err := lineStart(f, end)
 		if err != nil || whole == 0 {
@@ -162,7 +161,8 @@ func findTail(f file, name string, size int64) (lastUnit, error) {
 		if err == nil && u.end == end {
 			err = u.check(f)
 		}
-		switch broken := (*BrokenError)(nil); {
+		var broken *BrokenError
+		switch {
 		case err == nil && u.end == end:
 			return u, nil
 		case err == nil: // it lacks its end
@@ -175,10 +175,10 @@ func findTail(f file, name string, size int64) (lastUnit, error) {
 		if zerosErr != nil {
 			return u, zerosErr
 		}
-		if !zeros || dropped && u.closing.Body != nil {
-			return u, &BrokenError{fmt.Sprintf("%s, bytes %d to %d", name, u.start, end), err.(*BrokenError).Reason}
+		// A unit with something behind it was looked at before that was written.
+		if whole := u.end == end; !zeros || whole && end < size {
+			return u, &BrokenError{fmt.Sprintf("%s, bytes %d to %d", name, u.start, end), broken.Reason}
 		}
-		dropped = dropped || u.closing.Body != nil
 		end = u.start
 	}
 }
@@ -239,11 +239,16 @@ func readLineBefore(f file, end int64) (start int64, l Line, err error) {
 	return start, l, nil
 }
 
-// check follows the chain through the unit.
+// check follows the chain through the unit, from the line before it when that is in
+// the same file.
 func (u lastUnit) check(f file) error {
-	lines := bufio.NewReader(io.NewSectionReader(f, u.start, u.end-u.start))
-	c := chain{}
-	for at := u.start; at < u.end; {
+	from, err := lineStart(f, max(0, u.start-1))
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewReader(io.NewSectionReader(f, from, u.end-from))
+	var c *chain
+	for at := from; at < u.end; {
 		raw, err := readLine(lines)
 		if err != nil {
 			return err
@@ -252,8 +257,8 @@ func (u lastUnit) check(f file) error {
 		if err != nil {
 			return &BrokenError{Reason: err.Error()}
 		}
-		if c.seq == 0 {
-			c = chain{l.Seq - 1, l.Prev}
+		if c == nil {
+			c = &chain{l.Seq - 1, l.Prev}
 		}
 		if err := c.next(l); err != nil {
 			return err
