@@ -95,10 +95,6 @@ func (v *values) find(value change.ID) *Standing {
 // be deleted at any time.
 const acceptedFile = "accepted"
 
-// replayed is how many bytes of receipts are read anew each time before the cache is
-// written again.
-const replayed = 64 << 10
-
 // Accepted works out what is covered now. It reads the cache and the receipts that
 // came since; all receipts when there is no cache, or it does not fit the chain.
 func (l *Log) Accepted(ctx context.Context) (*Coverage, error) {
@@ -110,11 +106,11 @@ func (l *Log) Accepted(ctx context.Context) (*Coverage, error) {
 	if err != nil {
 		return nil, err
 	}
-	fresh := a != nil && l.distance(a.at, e) <= replayed
+	fresh := a != nil && l.distance(a.at, e) <= l.replay
 	if a == nil {
 		a = newCoverage()
 	}
-	if err := a.replay(ctx, l, e); err != nil {
+	if err := a.replayTo(ctx, l, e); err != nil {
 		return nil, err
 	}
 	if !fresh && e.Seq > 0 {
@@ -132,8 +128,8 @@ func (l *Log) distance(from, to ending) int64 {
 	return to.offset - from.offset
 }
 
-// replay applies the receipts from where a stands to e.
-func (a *Coverage) replay(ctx context.Context, l *Log, e ending) error {
+// replayTo applies the receipts from where a stands to e.
+func (a *Coverage) replayTo(ctx context.Context, l *Log, e ending) error {
 	s := scan{log: l, ctx: ctx, until: e, from: a.at.position, chain: a.chain}
 	for line, err := range s.lines() {
 		if err != nil {
@@ -397,14 +393,17 @@ func parseCoverage(data []byte) (*Coverage, bool) {
 	}
 	text, ok := strings.CutPrefix(string(data[:i]), acceptedHead)
 	first, text, ok2 := strings.Cut(text, "\n")
-	a := newCoverage()
+	a, n := newCoverage(), strings.Count(text, "\n")
 	if !ok || !ok2 || !a.parsePlace(first) {
 		return nil, false
 	}
+	a.refs = make(map[string]*values, n)
+	standings, refs := make([]Standing, n), make([]values, n) // there may be many
 	for text != "" {
 		var line string
 		line, text, _ = strings.Cut(text, "\n")
-		if !a.parseStanding(line) {
+		n--
+		if n < 0 || !a.parseStanding(line, &standings[n], &refs[n]) {
 			return nil, false
 		}
 	}
@@ -425,9 +424,9 @@ func (a *Coverage) parsePlace(line string) bool {
 	return true
 }
 
-func (a *Coverage) parseStanding(line string) bool {
+// parseStanding reads a line into s, and fresh when the ref is a new one.
+func (a *Coverage) parseStanding(line string, s *Standing, fresh *values) bool {
 	kind, line, _ := strings.Cut(line, " ")
-	s := &Standing{}
 	if kind != "d" {
 		var words [4]string
 		for i := range words {
@@ -455,7 +454,7 @@ func (a *Coverage) parseStanding(line string) bool {
 	}
 	v := a.refs[ref]
 	if v == nil {
-		v = &values{}
+		v = fresh
 		a.refs[ref] = v
 	}
 	switch kind {

@@ -23,10 +23,11 @@ const maxFile = 64 << 20
 type Log struct {
 	MaxFile int64 // bytes after which a new file begins; 0 is 64 MiB
 	volume  volume
+	replay  int64 // how many bytes Accepted reads anew each time before it writes its cache again
 }
 
 // Open returns the receipts in a directory, which need not be there yet.
-func Open(dir string) *Log { return &Log{volume: disk{dir}} }
+func Open(dir string) *Log { return &Log{volume: disk{dir}, replay: 64 << 10} }
 
 // In is where a repository keeps its receipts.
 func In(commonDir string) string { return filepath.Join(commonDir, filepath.FromSlash(Dir)) }
