@@ -129,7 +129,7 @@ func (h Hook) receive(ctx context.Context, input []byte) int {
 	}
 	draft, err := receipt.Open(receipt.In(s.repo.CommonDir)).Begin()
 	if err != nil {
-		return h.unchecked(noReceipt(err))
+		return h.unchecked(withAdvice(err))
 	}
 	defer draft.Close()
 	r := h.judge(ctx, s, draft, input)
@@ -138,9 +138,9 @@ func (h Hook) receive(ctx context.Context, input []byte) int {
 	}
 	if err := r.write(ctx, draft); err != nil {
 		if r.code == exitAccepted {
-			return h.unchecked(noReceipt(err))
+			return h.unchecked(withAdvice(err))
 		}
-		defer h.say("%s", gate.Plain(noReceipt(err).Error()))
+		defer h.say("nor was it written down: %s", gate.Plain(withAdvice(err).Error()))
 	}
 	return h.tell(r)
 }

@@ -77,10 +77,10 @@ func big() (string, error) {
 	return exec.LookPath(filepath.Join(filepath.Dir(self), name))
 }
 
-// noReceipt says why a push is refused whatever was found.
-func noReceipt(err error) error {
+// withAdvice tells the admin where to look when receipts are not as they were written.
+func withAdvice(err error) error {
 	if errors.As(err, new(*receipt.BrokenError)) {
-		return fmt.Errorf("receipts are not as they were written; see gatekeeper receipts verify: %w", err)
+		return fmt.Errorf("receipts were changed; see gatekeeper receipts verify: %w", err)
 	}
-	return fmt.Errorf("no receipt can be written: %w", err)
+	return err
 }

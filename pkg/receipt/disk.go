@@ -62,7 +62,10 @@ func (d disk) List() ([]string, error) {
 
 // Make makes the directory like the one that it is in.
 func (d disk) Make() error {
-	if info, err := os.Stat(d.dir); err == nil && info.IsDir() {
+	if info, err := os.Stat(d.dir); err == nil {
+		if !info.IsDir() {
+			return fmt.Errorf("%s is not a directory", d.dir)
+		}
 		return nil
 	}
 	up := filepath.Dir(d.dir)

@@ -52,12 +52,13 @@ func (l *Log) Summarize(ctx context.Context, resource, ref string, commit change
 // baseline does not. gatekeeper is no source control system and says nothing of the
 // level of the one that it works for.
 func (s Summary) Levels() []string {
-	levels := []string{"SLSA_SOURCE_LEVEL_UNEVALUATED", "ORG_SOURCE_AI_MODELS_APPROVED"}
+	levels := []string{"SLSA_SOURCE_LEVEL_UNEVALUATED"}
 	switch s.Standing.Evidence {
 	case policy.Attested:
-		levels = append(levels, "ORG_SOURCE_AI_PROVENANCE_ATTESTED", "ORG_SOURCE_AI_PROVENANCE_BOUND_TO_"+strings.ToUpper(string(s.Standing.Binding)))
+		levels = append(levels, "ORG_SOURCE_AI_MODELS_APPROVED", "ORG_SOURCE_AI_PROVENANCE_ATTESTED",
+			"ORG_SOURCE_AI_PROVENANCE_BOUND_TO_"+strings.ToUpper(string(s.Standing.Binding)))
 	case policy.Declared:
-		levels = append(levels, "ORG_SOURCE_AI_PROVENANCE_DECLARED")
+		levels = append(levels, "ORG_SOURCE_AI_MODELS_APPROVED", "ORG_SOURCE_AI_PROVENANCE_DECLARED")
 	}
 	switch s.Standing.Via {
 	case provenance.ViaHook, provenance.ViaProcess, provenance.ViaDeclared:
