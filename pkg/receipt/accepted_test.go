@@ -453,3 +453,33 @@ func BenchmarkDecide(b *testing.B) {
 		})
 	}
 }
+
+// What is read from a cache is what is written into one.
+func FuzzCoverage(f *testing.F) {
+	place := "at 1 2 3 " + strings.Repeat("ab", 32) + "\n"
+	for _, lines := range []string{"", "s " + id(1).String() + " attested any change 3 1 refs/heads/main\n",
+		"s " + id(1).String() + " declared hook exact 3 1 refs/heads/\\xff\np " + id(2).String() + " any any exact 4 1 refs/heads/\\xff\nd 5 refs/heads/\\xff\n"} {
+		f.Add(acceptedHead + place + lines)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		a, ok := parseCoverage(fmt.Appendf([]byte(text), acceptedEnd+"%08x\n", crc32.ChecksumIEEE([]byte(text))))
+		if !ok {
+			return
+		}
+		written := a.format()
+		b, ok := parseCoverage(written)
+		if !ok || !bytes.Equal(b.format(), written) {
+			t.Fatalf("%q is written as\n%q\nand read as %+v", text, written, b)
+		}
+		for ref, v := range a.refs {
+			for _, s := range append(slices.Clone(v.pending), v.settled) {
+				if s == nil || s.Value == "" {
+					continue
+				}
+				if got, ok := b.Of(ref, s.Value); !ok || got.Rule().WeakerThan(s.Rule()) && s.Rule().WeakerThan(got.Rule()) {
+					t.Fatalf("%q at %s is %+v and was %+v", ref, s.Value, got, s)
+				}
+			}
+		}
+	})
+}

@@ -426,3 +426,39 @@ func TestADirectoryThatCannotBeWrittenIsFoundBeforeAnythingIsJudged(t *testing.T
 		t.Errorf("a full disk gives %v", err)
 	}
 }
+
+// Whatever stands behind the last receipt, the next one either goes on after it, or
+// is refused and leaves everything as it was.
+func FuzzTail(f *testing.F) {
+	l, dir := newLog(f)
+	decide(f, l, onto("refs/heads/main", 0, 1, 2))
+	whole := read(f, first(dir))
+	for _, tail := range []string{"", "\n", "{}\n", "\x00\x00\x00\n", string(whole), string(whole[:100]), string(whole[100:]), "\n\n\x00", `{"schema":"gatekeeper/receipt/v1","seq":3`} {
+		f.Add([]byte(tail), false)
+	}
+	f.Add([]byte(lines(f)[8]), true)
+	f.Fuzz(func(t *testing.T, tail []byte, fromStart bool) {
+		before := tail
+		if !fromStart {
+			before = append(bytes.Clone(whole), tail...)
+		}
+		write(t, before, first(dir))
+		_, err := onto("refs/heads/main", 1, 2, 2).write(t.Context(), l)
+		now := read(t, first(dir))
+		if err != nil {
+			if !errors.As(err, new(*BrokenError)) {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(now, before) {
+				t.Fatalf("%v, and the file was changed from\n%q\nto\n%q", err, before, now)
+			}
+			return
+		}
+		if !fromStart && !bytes.HasPrefix(now, whole) {
+			t.Fatalf("%q: what was there before is gone: %q", tail, now)
+		}
+		if v := verify(t, l); v.Unfinished != 0 || !fromStart && !v.Intact {
+			t.Fatalf("%q: %+v", tail, v)
+		}
+	})
+}

@@ -197,7 +197,7 @@ func lookBack(f file, end int64, happened []Ref, finished map[int64]bool, left *
 // last of its unit.
 func allRefs(f file, u lastUnit, d *Decision) ([]Ref, error) {
 	refs := d.Refs
-	for end := u.start + d.Bytes; end > u.start; {
+	for end := u.line; end > u.start; {
 		start, line, err := readLineBefore(f, end)
 		if err != nil {
 			return nil, err

@@ -267,7 +267,9 @@ func decodeBody(kind string, rest []byte) (Body, error) {
 func (c *Commits) append(o *builder) {
 	o.text("ref", escapeName(c.Ref))
 	c.Ruling.append(o)
-	o.list("ids", len(c.IDs), func(b []byte, i int) []byte { return appendQuoted(b, c.IDs[i].String()) })
+	o.list("ids", len(c.IDs), func(b []byte, i int) []byte {
+		return append(hex.AppendEncode(append(b, '"'), []byte(c.IDs[i])), '"')
+	})
 	o.extra(c.Extra)
 }
 

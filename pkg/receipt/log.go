@@ -129,8 +129,9 @@ func (l *Log) tail(n int) (size int64, u lastUnit, err error) {
 // A lastUnit is the unit that ends at a place of a file.
 type lastUnit struct {
 	start, end int64
-	closing    Line // the decision or outcome
-	last       Line // the signature behind it, or closing itself
+	line       int64 // where closing begins
+	closing    Line  // the decision or outcome
+	last       Line  // the signature behind it, or closing itself
 }
 
 func (u lastUnit) head() Head {
@@ -167,7 +168,7 @@ func findTail(f file, name string, size int64) (lastUnit, error) {
 		case err == nil && u.end == end:
 			return u, nil
 		case err == nil: // it lacks its end
-			end = u.start
+			end = u.line
 			continue
 		case !errors.As(err, &broken):
 			return u, err
@@ -180,7 +181,7 @@ func findTail(f file, name string, size int64) (lastUnit, error) {
 		if whole := u.end == end; !zeros || whole && end < size {
 			return u, &BrokenError{fmt.Sprintf("%s, bytes %d to %d", name, u.start, end), broken.Reason}
 		}
-		end = u.start
+		end = u.line // what stands before it is looked at by itself
 	}
 }
 
@@ -189,16 +190,18 @@ func findTail(f file, name string, size int64) (lastUnit, error) {
 func unitBefore(f file, end int64) (lastUnit, error) {
 	u := lastUnit{}
 	var err error
-	if u.start, u.last, err = readLineBefore(f, end); err != nil {
+	u.line, u.last, err = readLineBefore(f, end)
+	if u.start = u.line; err != nil {
 		return u, err
 	}
 	signed := u.last.Type == TypeSignature
 	u.closing = u.last
 	if signed {
-		if u.start == 0 {
+		if u.line == 0 {
 			return u, &BrokenError{Reason: "a signature stands where no decision is before it"}
 		}
-		if u.start, u.closing, err = readLineBefore(f, u.start); err != nil {
+		u.line, u.closing, err = readLineBefore(f, u.line)
+		if u.start = u.line; err != nil {
 			return u, err
 		}
 	}
@@ -215,11 +218,16 @@ func unitBefore(f file, end int64) (lastUnit, error) {
 	switch {
 	case signed && u.closing.Type != TypeDecision, signed && u.end == 0:
 		return u, &BrokenError{Reason: "a signature stands behind a line that is not to be signed"}
-	case before > u.start:
+	case before > u.line:
 		return u, &BrokenError{Reason: "it says that more stands before it than does"}
 	}
-	u.start -= before
-	return u, nil
+	start, err := lineStart(f, u.line-before)
+	if err == nil && start != u.line-before {
+		err = &BrokenError{Reason: "what it says stands before it does not begin with a line"}
+	} else {
+		u.start = start
+	}
+	return u, err
 }
 
 // readLineBefore reads the line that ends at end.
