@@ -192,7 +192,7 @@ func (m *model) sound() (covered int) {
 func TestWhatIsCoveredWasJudged(t *testing.T) {
 	t.Parallel()
 	covered, checked := 0, 0
-	for seed := range 60 {
+	for seed := range 25 {
 		l, dir := newLog(t)
 		l.MaxFile, l.replay = 4000, int64(seed%4)*600
 		m := &model{t: t, rand: rand.New(rand.NewPCG(uint64(seed), 1)), log: l, parents: map[change.ID][]change.ID{},

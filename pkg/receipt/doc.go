@@ -71,7 +71,7 @@
 //	"predicateType":"https://github.com/gatekeeper-git/gatekeeper/receipt/v1",
 //	"predicate":{"seq":N}}
 //
-// shown here over several lines. Of the accepted refs and a head, Accepted and Last say more.
+// shown here over several lines.
 //
 // # Writing
 //

@@ -342,13 +342,11 @@ func TestNoByteCanBeChanged(t *testing.T) {
 	head := verify(t, l)
 	whole := read(t, first(dir))
 	for at := range whole {
-		for _, flip := range []byte{1, 0x80} {
-			changed := slices.Clone(whole)
-			changed[at] ^= flip
-			write(t, changed, first(dir))
-			if v := verify(t, l); v.Intact && v.Seq == head.Seq && v.Hash == head.Hash {
-				t.Fatalf("byte %d, changed from %q to %q, is not noticed", at, whole[at], changed[at])
-			}
+		changed := slices.Clone(whole)
+		changed[at] ^= []byte{1, 0x20, 0x80}[at%3]
+		write(t, changed, first(dir))
+		if v := verify(t, l); v.Intact && v.Seq == head.Seq && v.Hash == head.Hash {
+			t.Fatalf("byte %d, changed from %q to %q, is not noticed", at, whole[at], changed[at])
 		}
 	}
 }
