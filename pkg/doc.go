@@ -28,8 +28,8 @@
 //	internal     help for tests, the stories, the benchmarks. Nothing that ships
 //	             imports it
 //
-// Imports run one way: cmd, then hooks, install and repair, then gate, session, record and receipt,
-// then repo, agent, trailer, attestation, change, trust and policy, then
+// Imports run one way: cmd, then hooks, install and repair, then gate, session, record
+// and receipt, then repo, agent, trailer, attestation, change, trust and policy, then
 // provenance. The test beside this file holds the house to that, to the owners of each
 // outside library, and to what the binaries that run on every commit may link.
 //

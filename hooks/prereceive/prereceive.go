@@ -172,7 +172,7 @@ func (h Hook) judge(ctx context.Context, s server, draft *receipt.Draft, input [
 		r.verdict, r.words, r.code = badPolicy(err), gate.Words{Refused: "refused", Last: "nothing was stored; tell the server's admin"}, exitBadPolicy
 		return r
 	}
-	if r.err = r.judge(ctx, s, inForce, draft); errors.Is(r.err, context.DeadlineExceeded) {
+	if r.err = r.askGate(ctx, s, inForce, draft); errors.Is(r.err, context.DeadlineExceeded) {
 		r.err = fmt.Errorf("judging it took longer than %s; push in smaller steps", deadline)
 	}
 	r.words = gate.Words{Refused: "refused", Warned: "warning for", Last: "nothing was stored; mend the commits and push again"}
@@ -195,7 +195,8 @@ func badPolicy(err error) gate.Verdict {
 		Findings: []gate.Finding{{Rule: gate.PolicyInvalid, Detail: gate.Plain(detail), Hint: hint}}}}}
 }
 
-func (r *ruling) judge(ctx context.Context, s server, inForce inforce.Policy, draft *receipt.Draft) error {
+// askGate fills in the gate's verdict.
+func (r *ruling) askGate(ctx context.Context, s server, inForce inforce.Policy, draft *receipt.Draft) error {
 	reader := s.repo.Server().Reader()
 	defer reader.Close()
 	var err error

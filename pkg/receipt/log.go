@@ -151,12 +151,12 @@ func (u lastUnit) head() Head {
 // else is wrong was done by somebody, and is a *BrokenError.
 func findTail(f file, name string, size int64) (lastUnit, error) {
 	for end := size; ; {
-		whole, err := lineStart(f, end)
-		if err != nil || whole == 0 {
+		complete, err := lineStart(f, end)
+		if err != nil || complete == 0 {
 			return lastUnit{}, err
 		}
-		if whole < end {
-			end = whole
+		if complete < end {
+			end = complete
 			continue
 		}
 		u, err := unitBefore(f, end)
