@@ -78,8 +78,8 @@
 // Pushes are judged without a lock; what is to be said waits in memory or in a file
 // without a name. Then, under the lock: the end of the newest file is read back to the
 // last whole unit, what stands behind it is cut off, for nobody was told of it, the unit
-// is written and synced, and the lock let go. A process that is killed holds no lock. If anything fails, the file is
-// made as long as before, and the push is refused.
+// is written and synced, and the lock let go. A process that is killed holds no lock. If
+// anything fails, the file is made as long as before, and the push is refused.
 //
 // Only what a crash can leave is cut off: a line without end, a unit without its last
 // line, and zeros where the power failed. Any other damage at the end is refused, so
