@@ -48,6 +48,7 @@ var tiers = []tier{
 	{"pkg/repo/...", []string{"pkg/provenance", "pkg/change", "pkg/repo/..."}, "the door to git knows no meaning of what passes through"},
 	{"pkg/record", []string{"pkg/provenance", "pkg/change", "pkg/attestation", "pkg/repo"}, "it keeps what stands beside commits, and believes none of it"},
 	{"pkg/session", []string{"pkg/provenance", "pkg/change", "pkg/trailer", "pkg/attestation", "pkg/agent/...", "pkg/repo"}, "the ledger of a clone judges nothing, so it needs neither policy nor trust"},
+	{"pkg/receipt", []string{"pkg/provenance", "pkg/change", "pkg/attestation", "pkg/policy"}, "it keeps what was decided, and neither judges nor opens a repository"},
 	{"pkg/gate", []string{"pkg/provenance", "pkg/change", "pkg/trailer", "pkg/attestation", "pkg/trust", "pkg/policy"}, "the decision must be the same on a server, in CI and in a test, so it sees no repository, record or receipt but through interfaces of its own"},
 	{"pkg/blame", []string{"pkg/provenance", "pkg/change", "pkg/gate", "pkg/record", "pkg/repo", "pkg/session"}, "it joins what was judged and recorded, and judges nothing"},
 	{"pkg/repair", []string{"pkg/provenance", "pkg/change", "pkg/trailer", "pkg/attestation", "pkg/policy", "pkg/gate", "pkg/record", "pkg/repo"}, "it mends what the gate finds; what people see and type is for commands"},

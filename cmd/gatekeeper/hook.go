@@ -81,5 +81,5 @@ func (p process) prePush(ctx context.Context, args []string) int {
 // preReceive takes the arguments of gatekeeper-pre-receive.
 func (p process) preReceive(ctx context.Context, args []string) int {
 	return prereceive.Run(ctx, prereceive.Hook{Args: args, Environ: p.Environ, Dir: p.Dir,
-		Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Now: p.Now})
+		Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Now: p.Now, OpenSigner: p.openSigner})
 }

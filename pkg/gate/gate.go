@@ -49,6 +49,7 @@ type Gate struct {
 	Source   Source
 	Records  Records     // what stands beside commits; nil when nothing does, and nothing may
 	Platform Platform    // what makes commits at the press of a button; nil when nothing does
+	Witness  Witness     // who is told of every commit; nil when nobody is
 	Now      time.Time   // the server's time of receipt
 	Baseline []change.ID // what these reach is never judged; they exist in Source
 	Workers  int         // that judge commits; 0 is one a processor, up to 8

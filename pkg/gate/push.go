@@ -42,7 +42,10 @@ func (p *pushed) target(ctx context.Context, u Update) (*target, error) {
 	if t.rule, t.names, err = g.rule(ctx, u.Ref); err != nil {
 		return t, err
 	}
-	t.verdict.Mode = string(t.rule.Mode)
+	t.verdict.Mode, t.verdict.Rule = string(t.rule.Mode), t.rule
+	if len(t.names) > 1 {
+		t.verdict.Target = t.names[1]
+	}
 	if f := forbidden(t.names[len(t.names)-1], u.New); f != nil { // by way of a symbolic ref
 		t.verdict.refuse(*f)
 		return t, nil
@@ -83,6 +86,11 @@ func (p *pushed) judge(ctx context.Context, t *target) ([]CommitVerdict, error) 
 	for _, one := range group {
 		all.Include = append(all.Include, one.commits.Include...)
 	}
+	if w := p.gate.Witness; w != nil {
+		if err := w.Mark(); err != nil {
+			return nil, err
+		}
+	}
 	together := *t
 	commitsBefore, listedBefore := p.budget.commits, p.budget.listed
 	commits, err := p.walk(ctx, &together, all)
@@ -97,6 +105,9 @@ func (p *pushed) judge(ctx context.Context, t *target) ([]CommitVerdict, error) 
 		return commits, nil
 	}
 	p.budget.commits, p.budget.listed = commitsBefore, listedBefore
+	if w := p.gate.Witness; w != nil {
+		w.Back()
+	}
 	for _, one := range group {
 		one.alike = ""
 	}
