@@ -14,6 +14,7 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/sshkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
+	"github.com/gatekeeper-git/gatekeeper/pkg/receipt"
 	records "github.com/gatekeeper-git/gatekeeper/pkg/record"
 )
 
@@ -353,14 +354,15 @@ var clientState = []string{"settings", "prepared", "stamped", "declared", "pushe
 
 // removeState removes what gatekeeper keeps in each worktree and for all of them.
 // It comes last, because it cannot be taken back. Where a server's side stands in
-// the same repository, or a hook was left, what belongs to those stays.
+// the same repository, or stood and left receipts, or a hook was left, what belongs to
+// those stays.
 func (s *site) removeState() error {
 	dirs, err := s.worktreeStates()
 	if err != nil {
 		return err
 	}
 	own := s.path("gatekeeper")
-	if s.exists("gatekeeper/install-server") || len(s.record.files) > 0 {
+	if s.exists("gatekeeper/install-server") || s.exists(receipt.Dir) || len(s.record.files) > 0 {
 		for _, name := range clientState {
 			if err := removeFile(filepath.Join(own, name)); err != nil {
 				return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
+	"github.com/gatekeeper-git/gatekeeper/pkg/receipt"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
 
@@ -110,6 +111,9 @@ func (s *site) installServer(ctx context.Context, o ServerOptions, bins binaries
 		}
 	}
 	s.record.hooks = w.name()
+	if err := s.mkdir(receipt.Dir); err != nil { // made here, it has the permissions that all in it will have
+		return err
+	}
 	if err := s.setPlatform(ctx, platform); err != nil {
 		return err
 	}
@@ -387,7 +391,13 @@ func (s *site) uninstallServer(ctx context.Context) error {
 	if err := s.restoreRefs(ctx); err != nil {
 		return err
 	}
-	return s.leaveRecord()
+	if err := s.leaveRecord(); err != nil {
+		return err
+	}
+	if s.exists(receipt.Dir) {
+		s.result.note("the receipts of pushes stay in %s", s.path(receipt.Dir))
+	}
+	return nil
 }
 
 // takeFileOut removes a file of ours unless it was edited since, and brings back

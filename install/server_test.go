@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
+	"github.com/gatekeeper-git/gatekeeper/pkg/receipt"
 )
 
 const enforcing = `schema = 1
@@ -141,6 +142,7 @@ func TestServer(t *testing.T) {
 		b.installServer()
 		for path, want := range map[string]os.FileMode{
 			"hooks/pre-receive": 0o775, "gatekeeper/policy.toml": 0o664, "gatekeeper/baseline": 0o664, "gatekeeper": 0o775 | os.ModeSetgid | os.ModeDir,
+			"gatekeeper/receipts": 0o775 | os.ModeSetgid | os.ModeDir,
 		} {
 			st, err := os.Stat(filepath.Join(b.Dir, path))
 			if err != nil {
@@ -340,6 +342,26 @@ func TestServer(t *testing.T) {
 		wantUsage(t, err, "sourcehut", "plain")
 	})
 
+	t.Run("receipts stay, whatever is taken out, and in which order", func(t *testing.T) {
+		for _, server1st := range []bool{true, false} {
+			b := newBench(t)
+			b.installServer()
+			b.install()
+			kept := filepath.Join(b.gitDir(), receipt.Dir, "000001.jsonl")
+			b.write(kept, "a receipt\n")
+			out := []func() Result{b.uninstallServer, b.uninstall}
+			if !server1st {
+				slices.Reverse(out)
+			}
+			var notes []string
+			for _, uninstall := range out {
+				notes = append(notes, uninstall().Notes...)
+			}
+			if read(t, kept) != "a receipt\n" || !slices.ContainsFunc(notes, func(n string) bool { return strings.HasPrefix(n, "the receipts of pushes stay in ") }) {
+				t.Errorf("the server first: %v: %q", server1st, notes)
+			}
+		}
+	})
 	t.Run("a folder inside of a repository is a slip", func(t *testing.T) {
 		b := newBench(t)
 		o := b.serverOptions()

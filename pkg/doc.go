@@ -18,17 +18,20 @@
 //	agent        the coding agents: their marks in environment and ancestry, what
 //	             their hooks tell and want to hear. Knows no commit
 //	  payload    the JSON that agents write. Knows its form alone
+//	  mcp        the MCP servers that an agent is configured to use. Approves none
 //	session      what was declared and observed in this clone until a commit
 //	             has carried it away. Judges nothing
 //	record       what stands beside commits: attestations in refs of their own.
 //	             Believes none of it
+//	receipt      what a server decided, line by line, in a chain. Judges nothing,
+//	             and opens no repository
 //	repo         the one door to git. Knows objects, refs and settings, and no
 //	             meaning of any of them
 //	internal     help for tests, the stories, the benchmarks. Nothing that ships
 //	             imports it
 //
-// Imports run one way: cmd, then hooks, install and repair, then gate, session and record,
-// then repo, agent, trailer, attestation, change, trust and policy, then
+// Imports run one way: cmd, then hooks, install and repair, then gate, session, record
+// and receipt, then repo, agent, trailer, attestation, change, trust and policy, then
 // provenance. The test beside this file holds the house to that, to the owners of each
 // outside library, and to what the binaries that run on every commit may link.
 //

@@ -28,6 +28,8 @@ func (p process) blameCommand() *cli.Command {
   ?               an agent may have written it, or not
   ~claude-code …  there is no trace; the commit's records are shown, of
                   which any may be the line's, or none
+  ~none           there is no trace; the commit says that no agent was seen
+  ~unknown        there is no trace, and the commit says nothing that counts
 
 No sign says that a person wrote a line.`,
 		Flags: []cli.Flag{
@@ -186,10 +188,13 @@ func blamedOn(l blame.Line) string {
 		return "?"
 	}
 	if len(l.Records) == 0 {
-		if l.From == blame.Commit {
-			return "~"
+		switch {
+		case l.From != blame.Commit:
+			return "-"
+		case l.Evidence == gate.NoneObserved:
+			return "~none"
 		}
-		return "-"
+		return "~unknown"
 	}
 	var names []string
 	for _, r := range l.Records {

@@ -2,13 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/gatekeeper-git/gatekeeper/hooks/prepush"
 	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
@@ -16,6 +20,7 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repair"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
+	"github.com/gatekeeper-git/gatekeeper/pkg/session"
 	"github.com/gatekeeper-git/gatekeeper/pkg/trailer"
 )
 
@@ -57,6 +62,8 @@ type repairView struct {
 	Action  repair.Action `json:"action"`
 	Values  []string      `json:"provenance"` // what is signed; empty where a commit only follows
 	Why     string        `json:"why,omitempty"`
+	Hint    string        `json:"hint,omitempty"`
+	Moves   bool          `json:"rewritten"` // a new commit takes its place, or would
 	New     string        `json:"new"`
 }
 
@@ -83,9 +90,15 @@ func (p process) repair(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	plan, err := repair.Find(ctx, o)
-	if err != nil {
+	if o.Signed, err = p.signWaiting(ctx, r, c.Bool("dry-run")); err != nil {
 		return err
+	}
+	plan, err := repair.Find(ctx, o)
+	if errors.Is(err, repair.ErrElsewhere) {
+		return usage("%v; git switch to theirs first,\nor cover them without rewriting: gatekeeper repair --beside RANGE", err)
+	}
+	if err != nil {
+		return withHint(err)
 	}
 	if branch == "" {
 		branch = "HEAD"
@@ -93,16 +106,68 @@ func (p process) repair(ctx context.Context, c *cli.Context) error {
 	if err := p.onRemote(ctx, c, r, plan); err != nil {
 		return err
 	}
-	if !c.Bool("dry-run") && len(plan.Steps) > 0 {
-		signer, err := p.signer(ctx, r)
-		if err != nil {
-			return err
-		}
-		if err := plan.Apply(ctx, signer, branch); err != nil {
+	if !c.Bool("dry-run") {
+		if err := p.applyRepair(ctx, r, plan, branch); err != nil {
 			return err
 		}
 	}
-	return p.tellRepair(c, plan, branch, tip)
+	if err := p.tellRepair(c, plan, branch, tip); err != nil || spec != "" {
+		return err
+	}
+	return p.tellUnseen(ctx, r, tip, o.Exclude)
+}
+
+// tellUnseen names the commits that a push would bring to the upstream branch and
+// that were not looked at, because another branch of a remote has them.
+func (p process) tellUnseen(ctx context.Context, r *repo.Repo, tip change.ID, exclude []change.ID) error {
+	up, err := r.Resolve(ctx, "@{upstream}")
+	if errors.Is(err, repo.ErrNoRef) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	pushed, err := r.Count(ctx, []change.ID{tip}, []change.ID{up}, maxUnseen)
+	if err != nil {
+		return err
+	}
+	seen, err := r.Count(ctx, []change.ID{tip}, exclude, maxUnseen)
+	if err != nil || pushed <= seen {
+		return err
+	}
+	p.say("%d commits on other branches of a remote were not looked at;", pushed-seen)
+	p.say("cover them: gatekeeper repair --beside @{upstream}..")
+	return nil
+}
+
+const maxUnseen = 1 << 20
+
+// signWaiting signs what was recorded when no key was to be had, so that nothing less
+// takes its place; without signing, it names the commits.
+func (p process) signWaiting(ctx context.Context, r *repo.Repo, dryRun bool) (commits []change.ID, err error) {
+	waiting, err := session.Open(r.CommonDir).Waiting()
+	if err != nil || len(waiting) == 0 {
+		return nil, err
+	}
+	for _, u := range waiting {
+		commits = append(commits, u.Commit)
+	}
+	p.say("%d recorded commits wait for a signature, which goes beside them", len(commits))
+	if dryRun {
+		return commits, nil
+	}
+	open := func(ctx context.Context) (attestation.Signer, error) { return p.signer(ctx, r) }
+	return nil, prepush.SignOwed(ctx, r, open, p.Now())
+}
+
+func (p process) applyRepair(ctx context.Context, r *repo.Repo, plan *repair.Plan, branch string) (err error) {
+	var signer attestation.Signer
+	if plan.Attests() {
+		if signer, err = p.signer(ctx, r); err != nil {
+			return err
+		}
+	}
+	return plan.Apply(ctx, signer, branch)
 }
 
 // underWay names what git has not finished, "" when nothing: a rewritten branch would
@@ -110,7 +175,7 @@ func (p process) repair(ctx context.Context, c *cli.Context) error {
 func underWay(r *repo.Repo) string {
 	for _, sign := range []struct{ file, name string }{
 		{"rebase-merge", "rebase"}, {"rebase-apply", "rebase or am"}, {"MERGE_HEAD", "merge"},
-		{"CHERRY_PICK_HEAD", "cherry-pick"}, {"REVERT_HEAD", "revert"}, {"BISECT_LOG", "bisect"},
+		{"CHERRY_PICK_HEAD", "cherry-pick"}, {"REVERT_HEAD", "revert"}, {"sequencer", "cherry-pick or revert"}, {"BISECT_LOG", "bisect"},
 	} {
 		if _, err := os.Lstat(filepath.Join(r.GitDir, sign.file)); err == nil {
 			return sign.name
@@ -130,6 +195,9 @@ func (p process) repairOptions(ctx context.Context, c *cli.Context, r *repo.Repo
 	}
 	if o.Style = settings.Value(trailer.StyleSetting); o.Style == "" {
 		o.Style = trailer.Styles[0]
+	}
+	if !slices.Contains(trailer.Styles, o.Style) {
+		return o, usage("%s is %q, not one of: %s", trailer.StyleSetting, o.Style, strings.Join(trailer.Styles, ", "))
 	}
 	pol, err := p.policyFor(ctx, r, "")
 	if err != nil {
@@ -188,7 +256,8 @@ func (p process) repairRange(ctx context.Context, r *repo.Repo, pol *inforce.Pol
 		return nil, nil, err
 	}
 	if len(remotes) == 0 {
-		return nil, nil, usage("no remote tells which commits are yours alone; name a range: gatekeeper repair BASE..HEAD")
+		return nil, nil, usage("no remote tells which commits are yours alone;\n" +
+			"name a range: gatekeeper repair BASE..HEAD")
 	}
 	if pol != nil {
 		reader := r.Reader()
@@ -230,13 +299,14 @@ func (p process) onRemote(ctx context.Context, c *cli.Context, r *repo.Repo, pla
 	}
 	there := 0
 	for _, s := range plan.Steps {
-		if s.Action != repair.Beside && !own[s.ID] {
+		if s.Moves && !own[s.ID] {
 			there++
 		}
 	}
 	if there > 0 {
 		return usage("%d of %d commits to rewrite are on a remote, and others may have them;\n"+
-			"cover them without rewriting: gatekeeper repair --beside RANGE; or rewrite them: --force", there, plan.Rewrites())
+			"cover them without rewriting: gatekeeper repair --beside RANGE\n"+
+			"or rewrite them all the same: gatekeeper repair --force RANGE", there, plan.Rewrites())
 	}
 	return nil
 }
@@ -258,14 +328,15 @@ func (p process) signer(ctx context.Context, r *repo.Repo) (attestation.Signer, 
 func (p process) tellRepair(c *cli.Context, plan *repair.Plan, branch string, old change.ID) error {
 	v := repaired{Schema: "gatekeeper/repair/v1", Branch: branch, Old: old.String(), New: plan.Tip.String(), DryRun: c.Bool("dry-run"), Commits: []repairView{}}
 	for _, s := range plan.Steps {
-		v.Commits = append(v.Commits, repairView{s.ID.String(), s.Subject, s.Action, append([]string{}, s.Values...), s.Why, s.New.String()})
+		v.Commits = append(v.Commits, repairView{s.ID.String(), s.Subject, s.Action, append([]string{}, s.Values...), s.Why, s.Hint, s.Moves, s.New.String()})
 	}
 	if c.Bool("json") {
 		return p.printJSON(v)
 	}
 	writeRepair(p.Stdout, v)
 	if n := plan.Signatures(); n > 0 {
-		p.say("%d of the old commits were signed with git commit -S; sign anew with git rebase --exec", n)
+		p.say("%d of the old commits had a signature of git's own, which is gone;", n)
+		p.say("sign anew: git rebase -f -r -S BASE")
 	}
 	if v.New != v.Old {
 		p.say("%s was %.10s; git reset --soft %.10s brings it back", branch, v.Old, v.Old)
@@ -285,6 +356,9 @@ func writeRepair(w io.Writer, v repaired) {
 		if c.Why != "" {
 			fmt.Fprintf(w, "       %s\n", c.Why)
 		}
+		if c.Hint != "" {
+			fmt.Fprintf(w, "       hint: %s\n", c.Hint)
+		}
 		for _, value := range c.Values {
 			fmt.Fprintf(w, "       %s: %s\n", trailer.KeyProvenance, value)
 		}
@@ -297,6 +371,13 @@ func writeRepair(w io.Writer, v repaired) {
 	if v.DryRun {
 		verb = "would be "
 	}
-	fmt.Fprintf(w, "%s: %d %sstamped, %d attested beside, %d moved along\n", v.Branch,
+	fmt.Fprintf(w, "%s: %d %sstamped, %d attested beside, %d moved along", v.Branch,
 		counts[repair.Stamp], verb, counts[repair.Beside], counts[repair.Follow])
+	if n := counts[repair.Clean]; n > 0 {
+		fmt.Fprintf(w, ", %d cleaned", n)
+	}
+	if n := counts[repair.Leave]; n > 0 {
+		fmt.Fprintf(w, ", %d not covered", n)
+	}
+	fmt.Fprintln(w)
 }

@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
+	"github.com/gatekeeper-git/gatekeeper/hooks/commitmsg"
 	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
@@ -24,8 +25,9 @@ func (p process) statusCommand() *cli.Command {
 // statusView is what the next commit here would carry.
 type statusView struct {
 	Schema   string       `json:"schema"`
-	Next     []string     `json:"next"` // AI-Provenance values, without lines, which the commit counts
+	Next     []string     `json:"next"` // AI-Provenance values of a commit of what is staged now
 	Sources  []sourceView `json:"sources"`
+	Files    []fileView   `json:"files"`  // whose added lines agents' own hooks told of
 	Key      *keyView     `json:"key"`    // null: the commit would not be signed
 	Policy   *string      `json:"policy"` // null: none is seen
 	Ref      string       `json:"ref"`
@@ -39,6 +41,24 @@ type sourceView struct {
 	Tool  string `json:"tool"`
 	Model string `json:"model"`
 	Why   string `json:"why"`
+}
+
+// fileView is whose the lines are that a file adds: those staged to HEAD, the others to
+// what is staged.
+type fileView struct {
+	Path    string   `json:"path"`
+	Staged  bool     `json:"staged"`
+	Added   int      `json:"added"`
+	Nobody  int      `json:"nobody"`  // from no agent that was seen
+	Unknown int      `json:"unknown"` // perhaps from one
+	By      []byView `json:"by"`
+}
+
+type byView struct {
+	Tool    string `json:"tool"`
+	Model   string `json:"model"`
+	Session string `json:"session"`
+	Lines   int    `json:"lines"`
 }
 
 type answerView struct {
@@ -57,14 +77,12 @@ func (p process) status(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	v := statusView{Schema: "gatekeeper/status/v1", Sources: []sourceView{}, Answers: []answerView{}, Problems: []string{}}
-	records, err := p.nextRecords(r, &v)
+	v := statusView{Schema: "gatekeeper/status/v1", Sources: []sourceView{}, Files: []fileView{}, Answers: []answerView{}, Problems: []string{}}
+	records, err := p.nextRecords(ctx, r, &v)
 	if err != nil {
 		return err
 	}
-	for _, value := range records.Values() {
-		v.Next = append(v.Next, withoutLines(value))
-	}
+	v.Next = records.Values()
 	if keys, err := p.keys(ctx, true); err == nil {
 		v.Key = &keys[0]
 	} else {
@@ -85,9 +103,9 @@ func (p process) status(ctx context.Context, c *cli.Context) error {
 	return nil
 }
 
-// nextRecords joins what was declared here with the agents seen around this
-// process, as the hooks would. A commit made from another terminal sees others.
-func (p process) nextRecords(r *repo.Repo, v *statusView) (provenance.Provenance, error) {
+// nextRecords is what the hooks would write now and here. A commit made from another
+// terminal sees other agents.
+func (p process) nextRecords(ctx context.Context, r *repo.Repo, v *statusView) (provenance.Provenance, error) {
 	pending, broken, err := session.Open(r.GitDir).Pending()
 	if err != nil {
 		return provenance.Provenance{}, err
@@ -95,18 +113,32 @@ func (p process) nextRecords(r *repo.Repo, v *statusView) (provenance.Provenance
 	for _, b := range broken {
 		v.Problems = append(v.Problems, b.Error())
 	}
-	sets := []provenance.Provenance{{None: provenance.ViaProcess}}
+	f, err := commitmsg.Foresee(ctx, r, commitmsg.Env{Environ: p.Environ, Dir: p.Dir, Stderr: p.Stderr, Now: p.Now}, pending)
+	if err != nil {
+		return provenance.Provenance{}, err
+	}
 	add := func(rec provenance.Record, why string) {
-		sets = append(sets, provenance.Provenance{Records: []provenance.Record{rec}})
 		v.Sources = append(v.Sources, sourceView{string(rec.Via), rec.Tool.Name, rec.Model.ID(), why})
 	}
-	for _, o := range agent.Detect(p.Environ, agent.Ancestors()) {
+	for _, rec := range f.Provenance.Records {
+		if rec.Via == provenance.ViaHook {
+			add(rec, "told by its own hooks")
+		}
+	}
+	for _, o := range f.Seen {
 		add(o.Record(), "seen in the environment or above this process")
 	}
 	for _, d := range pending {
 		add(d.Record(), "declared at "+d.Time.UTC().Format("2006-01-02T15:04:05Z"))
 	}
-	return provenance.Union(0, sets...), nil
+	for _, file := range f.Files {
+		view := fileView{Path: file.Path, Staged: file.Staged, Added: file.Added, Nobody: file.Nobody, Unknown: file.Unknown, By: []byView{}}
+		for _, by := range file.By {
+			view.By = append(view.By, byView{by.Record.Tool.Name, by.Record.Model.ID(), by.Record.Session, by.Lines})
+		}
+		v.Files = append(v.Files, view)
+	}
+	return f.Provenance, nil
 }
 
 func (p process) foresee(v *statusView, records provenance.Provenance, pol *inforce.Policy) {
@@ -136,6 +168,8 @@ func writeStatus(w io.Writer, v statusView) {
 	for _, s := range v.Sources {
 		fmt.Fprintf(w, "  %s with %s: %s\n", gate.Plain(s.Tool), gate.Plain(s.Model), s.Why)
 	}
+	writeFiles(w, "lines that are staged:", v.Files, true)
+	writeFiles(w, "lines that are not staged:", v.Files, false)
 	if v.Key != nil {
 		fmt.Fprintf(w, "signed with:\n  %s (%s)\n", v.Key.Key, v.Key.Source)
 	}
@@ -153,5 +187,28 @@ func writeStatus(w io.Writer, v statusView) {
 	}
 	for _, problem := range v.Problems {
 		fmt.Fprintf(w, "problem: %s\n", gate.Plain(problem))
+	}
+}
+
+func writeFiles(w io.Writer, head string, files []fileView, staged bool) {
+	for _, f := range files {
+		if f.Staged != staged {
+			continue
+		}
+		if head != "" {
+			fmt.Fprintln(w, head)
+			head = ""
+		}
+		var parts []string
+		for _, by := range f.By {
+			parts = append(parts, fmt.Sprintf("%d from %s with %s", by.Lines, gate.Plain(by.Tool), gate.Plain(by.Model)))
+		}
+		if f.Unknown > 0 {
+			parts = append(parts, fmt.Sprintf("%d perhaps from an agent", f.Unknown))
+		}
+		if f.Nobody > 0 {
+			parts = append(parts, fmt.Sprintf("%d from no agent that was seen", f.Nobody))
+		}
+		fmt.Fprintf(w, "  %s: %s\n", gate.Plain(f.Path), strings.Join(parts, ", "))
 	}
 }

@@ -36,7 +36,6 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
-	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 	"github.com/gatekeeper-git/gatekeeper/pkg/record"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 	"github.com/gatekeeper-git/gatekeeper/pkg/session"
@@ -59,10 +58,6 @@ type Env struct {
 	// attestation itself carries; nil where OpenSigner is.
 	Sign   func(ctx context.Context, s attestation.Signer, values []string, a attestation.Attestation) (attestation.Attestation, error)
 	Verify func(values []string, a attestation.Attestation) error
-
-	// ResolveModel finds a model where a session.Actor's Source says that it can be found;
-	// nil where OpenSigner is.
-	ResolveModel func(source string, environ []string) provenance.Model
 
 	// Ancestors lists the processes above; nil asks the system.
 	Ancestors func() []agent.Process
@@ -143,16 +138,15 @@ type hook struct {
 	repo  *repo.Repo
 	state *session.State
 
-	above      []agent.Process
-	hasAbove   bool
-	config     *repo.Settings
-	git        *invocation
-	key        attestation.Signer
-	otherKeys  bool // an attestation was met that only the big program can verify
-	unresolved bool // a model that only the big program can find
-	beside     *record.Union
-	told       map[change.ID]said // by commits that were asked for
-	done       []func() error     // to be called at the end
+	above     []agent.Process
+	hasAbove  bool
+	config    *repo.Settings
+	git       *invocation
+	key       attestation.Signer
+	otherKeys bool // an attestation was met that only the big program can verify
+	beside    *record.Union
+	told      map[change.ID]said // by commits that were asked for
+	done      []func() error     // to be called at the end
 }
 
 func (h *hook) say(format string, args ...any) { say(h.Stderr, format, args...) }

@@ -181,10 +181,13 @@ func (h *hook) seen(l *heard) []provenance.Record {
 	}
 	h.tellAlive(l, observed)
 	notes := session.OpenNotes(h.repo.CommonDir)
+	for i := range l.hands {
+		resolve(&l.hands[i].actor)
+	}
+	l.fillVersions()
 	var records []provenance.Record
 	for i := range l.hands {
 		hand := &l.hands[i]
-		h.resolve(&hand.actor)
 		servers, err := notes.MCP(hand.actor.Session)
 		if err != nil {
 			h.say("MCP servers are not recorded: %v", err)
@@ -204,20 +207,37 @@ func (h *hook) tellAlive(l *heard, observed []agent.Observation) {
 		h.say("agents at work are not recorded: %v", err)
 	}
 	for _, a := range open {
-		if slices.ContainsFunc(observed, func(o agent.Observation) bool { return isOf(o, a) }) {
+		known := slices.ContainsFunc(l.hands, func(h hand) bool {
+			return h.actor.Tool.Name == a.Tool.Name && h.actor.Session == a.Session
+		})
+		if !known && slices.ContainsFunc(observed, func(o agent.Observation) bool { return isOf(o, a) }) {
 			l.hand(a)
 		}
 	}
 }
 
+// fillVersions gives actors whose tool's version nobody told that of the same session,
+// which has one.
+func (l *heard) fillVersions() {
+	for i := range l.hands {
+		a := &l.hands[i].actor
+		for _, other := range l.hands {
+			if b := other.actor; a.Tool.Version == "" && b.Tool.Name == a.Tool.Name && b.Session == a.Session && a.Session != "" {
+				a.Tool.Version = b.Tool.Version
+			}
+		}
+	}
+}
+
 // resolve finds the model of an actor where its hook could not tell it yet.
-func (h *hook) resolve(a *session.Actor) {
-	switch {
-	case a.Source == "" || a.Model != (provenance.Model{}):
-	case h.ResolveModel == nil:
-		h.unresolved = true
-	default:
-		a.Model = h.ResolveModel(a.Source, h.Environ)
+func resolve(a *session.Actor) {
+	if a.Source == "" || a.Model != (provenance.Model{}) {
+		return
+	}
+	found, _ := agent.ResolveModel(a.Source)
+	a.Model = found.Model
+	if a.Tool.Version == "" {
+		a.Tool.Version = found.Version
 	}
 }
 

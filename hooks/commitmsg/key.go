@@ -108,15 +108,15 @@ func (h *hook) keyPath(spec string) string {
 
 // becomeBig hands the whole hook to the program that knows every kind of key, when
 // there is to be signed with one that is not of the plain kind, or one has signed what
-// may be kept; and that reads agents' own logs, where a model stands nowhere else. It does not return then. It is called before anything is changed, so
+// may be kept. It does not return then. It is called before anything is changed, so
 // the other program begins at the beginning.
 func (h *hook) becomeBig(ctx context.Context, p session.Prepared) error {
-	if h.OpenSigner != nil || !h.otherKeys && !h.unresolved && !h.needsBig(ctx, p) {
+	if h.OpenSigner != nil || !h.otherKeys && !h.needsBig(ctx, p) {
 		return nil
 	}
 	program, err := big()
 	if err != nil {
-		h.say("this key or this agent's model needs the program gatekeeper: %v", err)
+		h.say("a key that is not plain Ed25519 needs the program gatekeeper: %v", err)
 		return nil
 	}
 	return become(program, append([]string{program, "hook"}, h.Args...), h.Environ)

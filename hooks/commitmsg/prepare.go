@@ -37,12 +37,10 @@ func prepareCommitMsg(ctx context.Context, h *hook, args []string) error {
 	if source == "template" {
 		p.Template = string(p.Buffer.Clean(message))
 	}
-	if now || h.unresolved {
+	if now {
 		if err := h.becomeBig(ctx, p); err != nil {
 			return err
 		}
-	}
-	if now {
 		h.failed(h.put(ctx, path, message, &p), &p)
 	}
 	switch {
@@ -246,7 +244,7 @@ func (h *hook) writeAnew(ctx context.Context, p *session.Prepared, parts []said,
 	if _, err := provenance.Parse(p.Values); err != nil {
 		return fmt.Errorf("the records do not go together: %w", err)
 	}
-	if trace, ok := told.trace(all.Records, p.Values); ok && !h.unresolved {
+	if trace, ok := told.trace(all.Records, p.Values); ok {
 		if err := record.KeepTrace(h.repo.CommonDir, trace); err != nil {
 			h.say("lines are not traced: %v", err)
 		} else {

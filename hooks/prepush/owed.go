@@ -4,42 +4,45 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/record"
+	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 	"github.com/gatekeeper-git/gatekeeper/pkg/session"
 )
 
-// signOwed signs, beside their commits, the records that nobody could sign when the
-// commits were made. What still cannot be signed waits for the next push.
-func (p push) signOwed(ctx context.Context) error {
-	state := session.Open(p.repo.CommonDir)
+// SignOwed signs, beside their commits, the records that nobody could sign when the
+// commits were made. What still cannot be signed waits for the next time. It asks for
+// a signer only when there is something to sign.
+func SignOwed(ctx context.Context, r *repo.Repo, open func(context.Context) (attestation.Signer, error), now time.Time) error {
+	state := session.Open(r.CommonDir)
 	owed, err := state.Owed()
 	if err != nil || len(owed) == 0 {
 		return err
 	}
-	signer, err := p.signer(ctx)
+	signer, err := open(ctx)
 	if err != nil {
 		return errors.Join(fmt.Errorf("%d recorded commits are not signed yet: %w", len(owed), err), state.Owe(owed...))
 	}
-	objects, err := p.repo.Batch(ctx)
+	objects, err := r.Batch(ctx)
 	if err != nil {
 		return errors.Join(err, state.Owe(owed...))
 	}
 	defer objects.Close()
 	var made []attestation.Detached
 	for i, u := range owed {
-		d, err := record.Attest(ctx, objects, signer, u.Commit, u.Values, p.hook.Now())
+		d, err := record.Attest(ctx, objects, signer, u.Commit, u.Values, now)
 		if errors.Is(err, change.ErrMissing) {
 			continue // amended or thrown away since, and collected
 		}
 		if err != nil {
-			return errors.Join(err, state.Owe(owed[i:]...), record.Add(ctx, p.repo, signer.PublicKey().Fingerprint(), made, p.hook.Now()))
+			return errors.Join(err, state.Owe(owed[i:]...), record.Add(ctx, r, signer.PublicKey().Fingerprint(), made, now))
 		}
 		made = append(made, d)
 	}
-	if err := record.Add(ctx, p.repo, signer.PublicKey().Fingerprint(), made, p.hook.Now()); err != nil {
+	if err := record.Add(ctx, r, signer.PublicKey().Fingerprint(), made, now); err != nil {
 		return errors.Join(err, state.Owe(owed...))
 	}
 	return nil

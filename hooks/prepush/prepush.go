@@ -78,7 +78,7 @@ func Run(ctx context.Context, h Hook) int {
 		return h.unchecked(err)
 	}
 	p := push{hook: h, repo: r, remote: remote, updates: updates, input: input}
-	if err := p.signOwed(ctx); err != nil {
+	if err := SignOwed(ctx, p.repo, p.signer, p.hook.Now()); err != nil {
 		h.say("%s", gate.Plain(err.Error()))
 	}
 	if len(updates) == 0 {

@@ -77,11 +77,7 @@ type platform struct {
 }
 
 // platformOf is the platform that the repository was installed on, nil for none.
-func platformOf(ctx context.Context, r *repo.Repo) (*platform, error) {
-	settings, err := r.Settings(ctx)
-	if err != nil {
-		return nil, err
-	}
+func platformOf(r *repo.Repo, settings *repo.Settings) (*platform, error) {
 	name := settings.Value(install.PlatformSetting)
 	if name == "" || name == install.Plain {
 		return nil, nil

@@ -2,8 +2,10 @@
 // git hands over, lets the gate judge them under the policy in force, and tells the
 // pusher in words. post-receive publishes the policy for clones.
 //
-// It fails closed: whatever cannot be read, found or checked refuses the push. An
-// earlier hook of the same name runs after ours has accepted, with the same input.
+// It fails closed: whatever cannot be read, found, checked or written down refuses the
+// push. An earlier hook of the same name runs after ours has accepted, with the same
+// input. Every push that reaches a verdict, and if it can be those that do not, leave a
+// receipt; post-receive notes there what happened.
 //
 // What is right or wrong with a commit is package gate's to say; who may set the
 // policy is package inforce's.
@@ -20,10 +22,12 @@ import (
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/install"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
-	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
+	"github.com/gatekeeper-git/gatekeeper/pkg/receipt"
 )
 
 // Exit codes of the hook.
@@ -43,6 +47,10 @@ type Hook struct {
 	Stdout  io.Writer // only for a chained hook
 	Stderr  io.Writer
 	Now     func() time.Time
+
+	// OpenSigner opens any key that may sign receipts. Without one, as in the small
+	// binary, a key that is not for SSH makes the program gatekeeper run the hook.
+	OpenSigner func(ctx context.Context, spec string) (attestation.Signer, error)
 }
 
 // deadline bounds the judgement: a push made to be slow must not hold the server for
@@ -64,10 +72,11 @@ func Run(ctx context.Context, h Hook) int {
 		return h.unchecked(fmt.Errorf("read the ref updates: %w", err))
 	}
 	if name == "post-receive" {
+		h.finish(ctx, input)
 		h.publish(ctx)
 		return h.chained(ctx, chain, input)
 	}
-	if code := h.judge(ctx, input); code != exitAccepted {
+	if code := h.receive(ctx, input); code != exitAccepted {
 		return code
 	}
 	return h.chained(ctx, chain, input)
@@ -96,40 +105,85 @@ func (h Hook) unchecked(err error) int {
 	return exitUnchecked
 }
 
-func (h Hook) judge(ctx context.Context, input []byte) int {
+// A ruling is what came of looking at a push, and what its receipt needs besides.
+type ruling struct {
+	verdict gate.Verdict
+	words   gate.Words
+	code    int
+	err     error // why the push could not be judged
+	at      time.Time
+
+	updates  []gate.Update
+	baseline []change.ID
+	key      attestation.Signer // signs the receipt; nil when none is set
+}
+
+// receive judges a push and leaves a receipt. What cannot be written down is not let in.
+func (h Hook) receive(ctx context.Context, input []byte) int {
+	s, err := h.open(ctx)
+	if err != nil {
+		return h.unchecked(err)
+	}
+	if code, is := h.asBig(ctx, s, input); is {
+		return code
+	}
+	draft, err := receipt.Open(receipt.In(s.repo.CommonDir)).Begin()
+	if err != nil {
+		return h.unchecked(withAdvice(err))
+	}
+	defer draft.Close()
+	r := h.judge(ctx, s, draft, input)
+	if r.err != nil {
+		r.code = exitUnchecked
+	}
+	if err := r.write(ctx, draft); err != nil {
+		if r.code == exitAccepted {
+			return h.unchecked(withAdvice(err))
+		}
+		defer h.say("nor was it written down: %s", gate.Plain(withAdvice(err).Error()))
+	}
+	return h.tell(r)
+}
+
+func (h Hook) tell(r ruling) int {
+	if r.err != nil {
+		return h.unchecked(r.err)
+	}
+	r.verdict.WriteText(h.Stderr, r.words)
+	return r.code
+}
+
+// judge looks at a push and tells the draft of its receipt about every commit.
+func (h Hook) judge(ctx context.Context, s server, draft *receipt.Draft, input []byte) ruling {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	updates, err := parseUpdates(input)
+	r := ruling{at: h.Now()}
+	if r.err = s.err; r.err != nil {
+		return r
+	}
+	if r.updates, r.err = parseUpdates(input); r.err != nil {
+		return r
+	}
+	if r.key, r.err = h.receiptKey(ctx, s); r.err != nil {
+		return r
+	}
+	inForce, err := inforce.Named(ctx, s.repo, s.settings.Value(inforce.Setting))
 	if err != nil {
-		return h.unchecked(err)
+		r.verdict, r.words, r.code = badPolicy(err), gate.Words{Refused: "refused", Last: "nothing was stored; tell the server's admin"}, exitBadPolicy
+		return r
 	}
-	r, err := repo.FromHook(h.Environ, h.Dir)
-	if err != nil {
-		return h.unchecked(err)
+	if r.err = r.askGate(ctx, s, inForce, draft); errors.Is(r.err, context.DeadlineExceeded) {
+		r.err = fmt.Errorf("judging it took longer than %s; push in smaller steps", deadline)
 	}
-	inForce, err := inforce.Server(ctx, r)
-	if err != nil {
-		return h.badPolicy(err)
+	r.words = gate.Words{Refused: "refused", Warned: "warning for", Last: "nothing was stored; mend the commits and push again"}
+	if r.verdict.Verdict == gate.Refused {
+		r.code = exitRefused
 	}
-	reader := r.Server().Reader()
-	defer reader.Close()
-	verdict, err := judge(ctx, reader, inForce, updates, h.Now())
-	if err != nil {
-		if errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("judging it took longer than %s; push in smaller steps", deadline)
-		}
-		return h.unchecked(err)
-	}
-	verdict.WriteText(h.Stderr, gate.Words{Refused: "refused", Warned: "warning for",
-		Last: "nothing was stored; mend the commits and push again"})
-	if verdict.Verdict == gate.Refused {
-		return exitRefused
-	}
-	return exitAccepted
+	return r
 }
 
 // badPolicy refuses everything while there is no policy that can be read.
-func (h Hook) badPolicy(err error) int {
+func badPolicy(err error) gate.Verdict {
 	detail, hint := err.Error(), "an admin mends it: gatekeeper policy check FILE"
 	var bad *policy.Error
 	if errors.Is(err, inforce.ErrNone) {
@@ -137,32 +191,32 @@ func (h Hook) badPolicy(err error) int {
 	} else if !errors.As(err, &bad) {
 		hint = "an admin looks at git config gatekeeper.policy on the server"
 	}
-	v := gate.Verdict{Verdict: gate.Refused, Refs: []gate.RefVerdict{{Verdict: gate.Refused,
+	return gate.Verdict{Verdict: gate.Refused, Refs: []gate.RefVerdict{{Verdict: gate.Refused,
 		Findings: []gate.Finding{{Rule: gate.PolicyInvalid, Detail: gate.Plain(detail), Hint: hint}}}}}
-	v.WriteText(h.Stderr, gate.Words{Refused: "refused", Last: "nothing was stored; tell the server's admin"})
-	return exitBadPolicy
 }
 
-func judge(ctx context.Context, reader *repo.Reader, inForce inforce.Policy, updates []gate.Update, now time.Time) (gate.Verdict, error) {
-	unjudged, err := inForce.Unjudged(ctx, reader)
-	if err != nil {
-		return gate.Verdict{}, err
+// askGate fills in the gate's verdict.
+func (r *ruling) askGate(ctx context.Context, s server, inForce inforce.Policy, draft *receipt.Draft) error {
+	reader := s.repo.Server().Reader()
+	defer reader.Close()
+	var err error
+	if r.baseline, err = inForce.Unjudged(ctx, reader); err != nil {
+		return err
 	}
-	records, err := recordsAfter(ctx, reader, updates)
+	records, err := recordsAfter(ctx, reader, r.updates)
 	if err != nil {
-		return gate.Verdict{}, err
+		return err
 	}
-	g := gate.Gate{Policy: inForce.Policy, Source: reader, Records: records, Now: now, Baseline: unjudged}
-	if forge, err := platformOf(ctx, reader.Repo); err != nil {
-		return gate.Verdict{}, err
+	g := gate.Gate{Policy: inForce.Policy, Source: reader, Records: records, Witness: witness{draft}, Now: r.at, Baseline: r.baseline}
+	if forge, err := platformOf(reader.Repo, s.settings); err != nil {
+		return err
 	} else if forge != nil {
 		g.Platform = forge
 	}
-	verdict, err := g.Push(ctx, updates, gate.KeepFaulty)
-	if err != nil {
-		return verdict, err
+	if r.verdict, err = g.Push(ctx, r.updates, gate.KeepFaulty); err != nil {
+		return err
 	}
-	return verdict, guardPolicy(ctx, reader, inForce, updates, &verdict)
+	return guardPolicy(ctx, reader, inForce, r.updates, &r.verdict)
 }
 
 // publish puts the policy in force where clones can fetch it. A failure is said
@@ -178,7 +232,12 @@ func (h Hook) chained(ctx context.Context, path string, input []byte) int {
 	if path == "" {
 		return exitAccepted
 	}
-	cmd := exec.CommandContext(ctx, path)
+	return h.run(ctx, input, "the hook that was here before", path)
+}
+
+// run runs another program as git runs a hook.
+func (h Hook) run(ctx context.Context, input []byte, what, path string, args ...string) int {
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir, cmd.Env = h.Dir, h.Environ
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), h.Stdout, h.Stderr
 	err := cmd.Run()
@@ -189,6 +248,6 @@ func (h Hook) chained(ctx context.Context, path string, input []byte) int {
 	case errors.As(err, &exit) && exit.ExitCode() > 0:
 		return exit.ExitCode()
 	}
-	h.say("the hook %s, which was here before, did not run: %s", gate.Plain(path), gate.Plain(strings.TrimSpace(err.Error())))
+	h.say("%s did not run: %s: %s", what, gate.Plain(path), gate.Plain(strings.TrimSpace(err.Error())))
 	return exitUnchecked
 }

@@ -1,13 +1,19 @@
 // Package agent knows the coding agents: one file each, with the marks that an
-// agent leaves on the processes it starts and the way its own process looks.
+// agent leaves on the processes it starts, the way its own process looks, the
+// events that its hooks tell, and where its files name the model.
 //
 // Detect says which agents stand behind the calling process. It answers from
 // the environment and from the processes above, both of which whoever owns the
-// shell can forge: what it finds is observed, never proved. It names a model only
-// where the agent itself puts one into the environment, and guesses nothing.
+// shell can forge: what it finds is observed, never proved.
 //
-// It does not decide what becomes of an observation; see packages session and
-// policy.
+// Decode reads one event of an agent's own hook, ResolveModel finds the model
+// that the event did not name, and Answer says yes or no in the agent's words.
+// Everything read is hostile: bounded, never fatal, and never guessed from. A model
+// is named only where the agent itself names it.
+//
+// The tables of Detect and Decode are apart, so that binaries which only detect
+// do not link what reads payloads. It does not decide what becomes of what is
+// seen; see packages session and policy.
 package agent
 
 import (

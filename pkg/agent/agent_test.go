@@ -161,6 +161,7 @@ func TestDetect(t *testing.T) {
 			want:  []string{"cursor"},
 		},
 		{name: "crush", env: []string{"CRUSH=1", "AGENT=crush", "AI_AGENT=crush"}, want: []string{"crush"}},
+		{name: "amp", above: []Process{git, shell, {Comm: "amp", Exe: "/opt/@ampcode/cli/bin/amp.exe"}}, want: []string{"amp"}},
 		{name: "cline", above: []Process{{Comm: "cline"}}, want: []string{"cline"}},
 		{name: "windows names", above: []Process{{Comm: "claude.exe", Exe: `C:\bin\claude.exe`}}, want: []string{"claude-code"}},
 	}
@@ -177,6 +178,18 @@ func TestDetect(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestOpenCodeShell is a commit in a shell that our plugin has told of the session.
+func TestOpenCodeShell(t *testing.T) {
+	got := Detect([]string{"OPENCODE=1", "GATEKEEPER_OPENCODE_SESSION=ses_1", "GATEKEEPER_OPENCODE_MODEL=anthropic/claude-sonnet-4-5"}, nil)
+	want := []Observation{{
+		Tool: provenance.Tool{Name: "opencode"}, Model: provenance.Model{Provider: "anthropic", Name: "claude-sonnet-4-5"},
+		Session: SessionID("ses_1"), Via: provenance.ViaProcess,
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

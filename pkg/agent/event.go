@@ -30,9 +30,9 @@ type Event struct {
 	// Failed says that the call did not do what it was to do. What it did until
 	// then stays done.
 	Failed bool
-	// Call is the same before and after a call, and in two reports of one act: the agent's
-	// own id of the call, or a digest of what is called with what. "" when
-	// nothing pairs them.
+	// Call is the same before and after a call: the agent's own id of it, else a
+	// digest of what is called with what, which comes again when the agent repeats
+	// itself. "" when nothing pairs the two.
 	Call       string
 	Background bool // a command that goes on after the agent is told that it ended
 

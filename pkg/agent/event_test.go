@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -62,7 +63,7 @@ func readSent(t *testing.T, name string) sent {
 	}
 	s := sent{capture: readCapture(t, path), text: file.Stdin}
 	s.environ = append(s.capture.environ(), "HOME=/home/dev")
-	if s.Agent == "opencode" {
+	if s.Agent == "opencode" && !bytes.Contains(s.text, []byte(`"gatekeeper"`)) {
 		s.text = asPlugin(t, file.Event, file.Stdin)
 	}
 	return s

@@ -35,7 +35,7 @@ func FuzzDecode(f *testing.F) {
 			f.Fatal(err)
 		}
 		text := v.At("stdin").Compact()
-		if v.At("agent").String() == "opencode" {
+		if v.At("agent").String() == "opencode" && !v.At("stdin", "gatekeeper").Exists() {
 			text = []byte(`{"gatekeeper":"opencode/1","hook":"tool.execute.after","session":"s","directory":"/r","input":` +
 				orNull(v.At("stdin", "input")) + `,"output":` + orNull(v.At("stdin", "output")) + `}`)
 		}

@@ -58,7 +58,9 @@ func (d *decoding) geminiTool() {
 		d.mcp(name, server.At("server_name").String(), server.At("tool_name").String())
 		e.MCP.URL = first(server.At("httpUrl"), server.At("url"))
 		if command := server.At("command").String(); command != "" {
-			e.MCP.Command = append([]string{command}, server.At("args").Strings()...)
+			if args, ok := server.At("args").Strings(); ok {
+				e.MCP.Command = append([]string{command}, args...)
+			}
 		}
 	}
 }

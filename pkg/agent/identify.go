@@ -9,11 +9,11 @@ import (
 )
 
 // identify says whose payload it is. Other agents run the hooks of Claude's
-// settings, set each other's variables, and inherit those of the agent they were started
-// by, so no sign decides alone. The form of the payload says who can have sent
-// it. Among those decides, in this order: the agent whose session the
-// environment names and the payload, too; the nearest ancestor; the only one whose mark
-// is set; the hint, unless its agent is known to mark its hooks, and did not.
+// settings, set each other's variables, and inherit those of the agent that
+// started them, so no sign decides alone. The form of the payload says who can
+// have sent it. Among several, in this order: the agent whose variable names the
+// payload's session; the nearest ancestor; the only one with a mark in the
+// environment; the hint, unless that agent is known to mark its hooks, and did not.
 func identify(hint string, top payload.Value, env environment, ancestors []Process) (string, error) {
 	able := senders(top)
 	if len(able) == 1 {

@@ -30,19 +30,19 @@ func openCode() agent {
 	}
 }
 
-// openCode reads what our plugin writes (opencode_plugin.js): the arguments of
-// one of OpenCode's hooks as they were, seen with version 1.18, and beside them
-// what the plugin keeps of the session. OpenCode formats files after its tools
-// have written them, so content of a tool's arguments is not that of the file.
+// openCode reads what our plugin writes (opencode_plugin.js), as seen with version
+// 1.18: the arguments of one of OpenCode's hooks, and beside them what the plugin
+// keeps of the session. OpenCode formats files after its tools have written
+// them, so content of a tool's arguments is not that of the file.
 func (d *decoding) openCode() {
 	e, t := &d.event, d.top
 	e.Name = t.At("hook").String()
 	e.Tool.Version = bounded(t.At("version").String())
 	e.Model = modelOf(t.At("model", "providerID").String(), t.At("model", "modelID").String())
 	e.Dir = t.At("directory").String()
-	d.session(t.At("session").String())
-	if parent := t.At("parent").String(); parent != "" {
-		e.Agent, e.Parent = e.Session, SessionID(parent)
+	d.session(first(t.At("root"), t.At("session")))
+	if t.At("parent").Exists() {
+		d.worker(t.At("session"), t.At("parent"))
 	}
 	switch e.Name {
 	case "tool.execute.before":
@@ -57,6 +57,9 @@ func (d *decoding) openCode() {
 		e.Kind = SessionStart
 	case "session.idle":
 		e.Kind = TurnEnd
+	}
+	if e.Parent != "" && e.Phase == "" {
+		e.Kind = Other // between agents
 	}
 }
 

@@ -4,8 +4,11 @@
 // OpenCode starts no programs for its events, so this starts one for each that
 // matters, with the event as JSON on its standard input:
 //
-//   {"gatekeeper":"opencode/1","hook":NAME,"session":ID,"parent":ID,"version":V,
+//   {"gatekeeper":"opencode/1","hook":NAME,"session":ID,"parent":ID,"root":ID,"version":V,
 //    "directory":DIR,"model":{"providerID":P,"modelID":M},"input":{},"output":{}}
+//
+// A sub-agent has a session of its own; parent is the one above it, root the
+// person's. A call that fails has no tool.execute.after.
 //
 // input and output are the arguments of OpenCode's hook of that name, without
 // what tools print. Exit code 2 says no, and standard error why. Recording that
@@ -16,7 +19,7 @@ import { spawn } from "node:child_process"
 const program = "@GATEKEEPER_AGENT@"
 const patience = 10_000 // milliseconds
 const edits = ["write", "edit", "apply_patch", "patch"]
-const harmless = ["read", "grep", "glob", "list", "webfetch", "websearch", "codesearch", "todowrite", "todoread", "task", "skill", "question"]
+const harmless = ["read", "grep", "glob", "list", "webfetch", "websearch", "codesearch", "todowrite", "todoread", "task", "skill", "question", "invalid"]
 
 const tell = (event) =>
   new Promise((resolve) => {
@@ -39,8 +42,9 @@ export const Gatekeeper = async ({ directory }) => {
   const parents = new Map()
   let version
 
+  const root = (session) => (parents.has(session) ? root(parents.get(session)) : session)
   const event = (hook, session, more) => ({
-    hook, session, directory, version, parent: parents.get(session), model: models.get(session), ...more,
+    hook, session, parent: parents.get(session), root: root(session), version, directory, model: models.get(session), ...more,
   })
 
   return {
@@ -80,7 +84,7 @@ export const Gatekeeper = async ({ directory }) => {
 
     "shell.env": async ({ sessionID, callID }, { env }) => {
       if (!sessionID || !callID) return // a person's own terminal
-      env.GATEKEEPER_OPENCODE_SESSION = sessionID
+      env.GATEKEEPER_OPENCODE_SESSION = root(sessionID)
       const model = models.get(sessionID)
       if (model) env.GATEKEEPER_OPENCODE_MODEL = model.providerID + "/" + model.modelID
     },

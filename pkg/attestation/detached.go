@@ -96,7 +96,7 @@ func ChangeFolder(a Attestation) string { return "att/" + hex.EncodeToString(a.C
 func KeyID(fingerprint string) string {
 	sum, ok := strings.CutPrefix(fingerprint, "SHA256:")
 	raw, err := base64.RawStdEncoding.Strict().DecodeString(sum)
-	if !ok || err != nil || len(raw) != sha256.Size {
+	if !ok || err != nil || len(raw) != sha256.Size || base64.RawStdEncoding.EncodeToString(raw) != sum { // line feeds are read over
 		return ""
 	}
 	return hex.EncodeToString(raw[:8])

@@ -1,5 +1,7 @@
 package attestation
 
+import "strings"
+
 // AgentSpec names the first usable key that an ssh-agent holds.
 const AgentSpec = "ssh-agent"
 
@@ -25,4 +27,10 @@ func KeyNames(get func(key string) string) []KeyName {
 		}
 	}
 	return append(given, KeyName{AgentSpec, "ssh-agent"})
+}
+
+// NamesDSSE reports whether spec names a key that signs as DSSE, by way of package kms: a
+// URI, or a file called *.pem or *.key (cosign's own name for it).
+func NamesDSSE(spec string) bool {
+	return strings.Contains(spec, "://") || strings.HasSuffix(spec, ".pem") || strings.HasSuffix(spec, ".key")
 }

@@ -63,16 +63,21 @@ func Verify(provenanceValues []string, a Attestation, key PublicKey) error {
 	if err := checkValues(provenanceValues); err != nil {
 		return err
 	}
-	statement := Statement(provenanceValues, a)
-	switch a.Scheme {
+	return VerifyStatement(Statement(provenanceValues, a), a.Scheme, a.Sig, key)
+}
+
+// VerifyStatement reports whether key made the signature over a statement, of any
+// predicate type; Verify is for those of commits. Errors are as there.
+func VerifyStatement(statement []byte, scheme Scheme, signature []byte, key PublicKey) error {
+	switch scheme {
 	case SSHSIG:
-		sig, err := parseSSHSIG(a.Sig)
+		sig, err := parseSSHSIG(signature)
 		if err != nil {
 			return err
 		}
 		return sig.verify(key, SSHData(statement))
 	case DSSE:
-		return verifyDSSE(key, statement, a.Sig)
+		return verifyDSSE(key, statement, signature)
 	}
-	return fmt.Errorf("signature scheme %q is neither sshsig nor dsse", shorten(string(a.Scheme)))
+	return fmt.Errorf("signature scheme %q is neither sshsig nor dsse", shorten(string(scheme)))
 }

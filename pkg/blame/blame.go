@@ -264,7 +264,7 @@ func (c *commit) addedTo(objects change.Objects, path string) ([]change.Span, er
 			return nil, err
 		}
 	}
-	return change.Added(objects, old, new)
+	return change.AddedLines(objects, old, new)
 }
 
 // uncommitted tells of the lines that are in no commit yet.

@@ -21,3 +21,36 @@ func TestAMergeCarriesADigestOfItsOwn(t *testing.T) {
 		t.Errorf("two parents: %s, want %s", two, want)
 	}
 }
+
+func TestACommitCarriesTheDigestOfItsFirstParent(t *testing.T) {
+	s := newStore(false)
+	text := func(lines string) files { return files{"a": {0o100644, lines}} }
+	old, other, tree := s.tree(text("1\n")), s.tree(text("2\n")), s.tree(text("1\n2\n3\n"))
+	compute := func(from ID) provenance.Digest {
+		d, _, err := Compute(s, from, tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	for _, c := range []struct {
+		name    string
+		parents []ID
+		want    provenance.Digest
+		added   int
+	}{
+		{"a root", nil, compute(""), 3},
+		{"one parent", []ID{old}, compute(old), 2},
+		{"a merge", []ID{old, other}, OfMerge(2, compute(old)), 2},
+		{"the other way round", []ID{other, old}, OfMerge(2, compute(other)), 2},
+		{"an octopus", []ID{old, other, other}, OfMerge(3, compute(old)), 2},
+	} {
+		got, stats, err := OfCommit(s, c.parents, tree)
+		if err != nil || got != c.want || stats.Added != c.added {
+			t.Errorf("%s: %s and %d lines, %v; want %s and %d", c.name, got, stats.Added, err, c.want, c.added)
+		}
+	}
+	if d, _, err := OfCommit(s, []ID{old, other}, "gone"); err == nil || !d.IsZero() {
+		t.Errorf("of a tree that is missing: %s, %v", d, err)
+	}
+}

@@ -39,9 +39,9 @@ func (d *Digester) visit(path []byte, old, new treeEntry, text []byte, hunks []h
 
 var newline = []byte{'\n'}
 
-// Added finds the lines that a file's new content adds to its old, as the change digest
+// AddedLines finds the lines that a file's new content adds to its old, as the change digest
 // counts them; old is "" for none. The ids are of blobs.
-func Added(objs Objects, old, new ID) (added []Span, err error) {
+func AddedLines(objs Objects, old, new ID) (added []Span, err error) {
 	d := Digester{objs: objs, out: stream{w: io.Discard}, Visit: func(f FileChange) error {
 		added = f.Added
 		return nil

@@ -20,18 +20,13 @@ const (
 // call.
 func walkTrees(objs Objects, old, new ID, visit func(path []byte, old, new treeEntry) error) error {
 	w := walker{objs: objs, visit: visit, idSize: max(len(old), len(new))}
-	if old != "" && new != "" && len(old) != len(new) {
-		return fmt.Errorf("trees %s and %s: ids of different sizes", old, new)
-	}
-	if old == new {
-		return nil
-	}
-	return w.trees([]byte(old), []byte(new))
+	return w.begin(old, new)
 }
 
 type walker struct {
 	objs   Objects
 	visit  func(path []byte, old, new treeEntry) error
+	folder func(path []byte, old, new *treeReader) error // nil: nobody asks for trees
 	idSize int
 
 	pairs   []pair // that differ in the trees being walked, outer ones first
@@ -41,6 +36,16 @@ type walker struct {
 	visited int
 	paths   int
 	spare   [][]byte // memory of trees that are done
+}
+
+func (w *walker) begin(old, new ID) error {
+	if old != "" && new != "" && len(old) != len(new) {
+		return fmt.Errorf("trees %s and %s: ids of different sizes", old, new)
+	}
+	if old == new {
+		return nil
+	}
+	return w.trees([]byte(old), []byte(new))
 }
 
 // trees walks two trees that differ. An error ends the whole walk.
@@ -56,7 +61,12 @@ func (w *walker) trees(old, new []byte) error {
 	if err != nil {
 		return err
 	}
-	err = w.merge(a, b)
+	if w.folder != nil {
+		err = w.folder(w.path, a, b)
+	}
+	if err == nil {
+		err = w.merge(a, b)
+	}
 	w.depth--
 	w.close(a)
 	w.close(b)

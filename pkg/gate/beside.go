@@ -21,10 +21,12 @@ type Records interface {
 	// Attestations returns the detached attestations about a change, in a fixed
 	// order. They are read, not believed.
 	Attestations(ctx context.Context, about provenance.Digest) ([]attestation.Detached, error)
-	// Added yields each file that the commits from old to new add. An error that
-	// wraps change.ErrNotGrown says that they do more than that.
+	// Added yields each file that the commits from old to new add, and each folder that
+	// had to be read for that (change.Added). An error that wraps change.ErrNotGrown
+	// says that they do more than that.
 	Added(ctx context.Context, old, new change.ID, limit int64) iter.Seq2[change.RawFile, error]
-	// Sizes adds up the files below a commit, and stops at more than most bytes.
+	// Sizes adds up the files below a commit and their paths, and stops at more than
+	// most bytes.
 	Sizes(ctx context.Context, commit change.ID, most int64) (files int, size int64, err error)
 }
 
@@ -48,8 +50,8 @@ func (j *judge) mayStandBeside(job *job) bool {
 // as a finding.
 //
 // The most favourable counts: whoever may attest could as well have written the
-// same into the commit itself. But nothing that the commit itself says of a tool or
-// model can be talked away.
+// same into the commit itself. But nothing that the commit itself says of a tool,
+// model or server can be talked away.
 func (j *judge) beside(ctx context.Context, job *job) (*opinion, *Finding, error) {
 	if !j.mayStandBeside(job) {
 		return nil, nil, nil
@@ -67,6 +69,10 @@ func (j *judge) beside(ctx context.Context, job *job) (*opinion, *Finding, error
 	}
 	var best *opinion
 	for _, d := range list {
+		if j.budget.spent(max(int64(len(d.String())), openCost)) {
+			f, err := undigested(errBudget)
+			return nil, f, err
+		}
 		o, err := j.opinion(job, d)
 		if err != nil {
 			return nil, nil, err
@@ -104,6 +110,9 @@ func (o *opinion) view(v CommitVerdict) CommitVerdict {
 	return v
 }
 
+// welcome reports whether nothing speaks against what stands beside a commit.
+func (o *opinion) welcome() bool { return o != nil && len(o.findings) == 0 }
+
 // compare puts the more favourable first, then the stronger binding, then the later.
 func (o *opinion) compare(other *opinion) int {
 	a, b := o.claims[0], other.claims[0]
@@ -114,18 +123,25 @@ func (o *opinion) compare(other *opinion) int {
 	)
 }
 
-// covers reports whether p accounts for each tool and model that the commit itself
-// names, signed or not. A part that the commit does not know may be anything.
+// covers reports whether p accounts for each tool, model and server that the commit
+// itself names, signed or not.
 func covers(p, own provenance.Provenance) bool {
-	same := func(said, known string) bool { return said == "" || said == known }
 	for _, r := range own.Records {
-		if !slices.ContainsFunc(p.Records, func(q provenance.Record) bool {
-			return same(r.Tool.Name, q.Tool.Name) && same(r.Model.Provider, q.Model.Provider) && same(r.Model.Name, q.Model.Name)
-		}) {
+		if !slices.ContainsFunc(p.Records, func(q provenance.Record) bool { return accounts(q, r) }) {
 			return false
 		}
 	}
 	return true
+}
+
+// accounts reports whether q may be what r is. A part that r does not know may be
+// anything.
+func accounts(q, r provenance.Record) bool {
+	same := func(said, known string) bool { return said == "" || said == known }
+	unsaid := func(server string) bool { return !slices.Contains(q.MCP, server) }
+	return same(r.Tool.Name, q.Tool.Name) && same(r.Tool.Version, q.Tool.Version) &&
+		same(r.Model.Provider, q.Model.Provider) && same(r.Model.Name, q.Model.Name) &&
+		!slices.ContainsFunc(r.MCP, unsaid)
 }
 
 // undigested says why a change could not be named, where the commit is to blame.
@@ -138,7 +154,7 @@ func undigested(err error) (*Finding, error) {
 	case errors.As(err, &broken):
 		return &Finding{CommitMalformed, Plain(err.Error()), "make the commit again with git itself"}, nil
 	case errors.Is(err, change.ErrTooLarge):
-		return &Finding{PushTooLarge, Plain(err.Error()), "split the commit, or sign it exactly as it is: " + restamp}, nil
+		return &Finding{PushTooLarge, Plain(err.Error()), "split the commit"}, nil
 	}
 	return nil, err
 }

@@ -106,10 +106,12 @@ func (j *judge) finish(ctx context.Context, job *job) (CommitVerdict, error) {
 	switch {
 	case err != nil:
 		return v, err
+	case beside.welcome():
+		return j.settle(beside.view(v)), nil
+	case len(findings) == 0: // then nobody's record makes it worse
 	case beside != nil:
-		return j.settle(beside.view(v), beside.findings...), nil
-	}
-	if why != nil && len(findings) > 0 {
+		v, findings = beside.view(v), beside.findings
+	case why != nil:
 		findings = append(findings, *why)
 	}
 	return j.madeOr(ctx, job, v, findings...)
@@ -151,7 +153,7 @@ func (s said) silent() bool { return len(s.values) == 0 }
 // see differently is a finding.
 func read(c change.Commit) (said, *Finding) {
 	if err := trailer.CheckEncoding(c.Encoding); err != nil { // git shows the message converted
-		return said{}, trailerFault(err)
+		return said{}, &Finding{TrailerAmbiguous, Plain(err.Error()), reencode}
 	}
 	block, err := trailer.Read(c.Message)
 	if err != nil {
@@ -163,7 +165,7 @@ func read(c change.Commit) (said, *Finding) {
 	}
 	if !trailer.UTF8(c.Encoding) {
 		return said{}, &Finding{CommitMalformed, "provenance in a message encoded as " + Plain(c.Encoding),
-			"commit with i18n.commitEncoding=UTF-8"}
+			reencode}
 	}
 	if s.provenance, err = provenance.Parse(block.Provenance); err != nil {
 		return said{}, malformed(err)
@@ -186,15 +188,21 @@ func read(c change.Commit) (said, *Finding) {
 	return s, nil
 }
 
-const restamp = "stamp it again: gatekeeper repair"
+const (
+	restamp  = "stamp it again: gatekeeper repair"
+	reencode = "commit with i18n.commitEncoding=UTF-8"
+)
 
 func trailerFault(err error) *Finding {
 	var ambiguous *trailer.AmbiguousError
-	if errors.As(err, &ambiguous) {
-		return &Finding{TrailerAmbiguous, Plain(err.Error()),
-			"take that line out, or put > in front of it: git commit --amend"}
+	if !errors.As(err, &ambiguous) {
+		return malformed(err)
 	}
-	return malformed(err)
+	hint := "take that line out, or put > in front of it: git rebase -i"
+	if ambiguous.Liftable() {
+		hint = restamp
+	}
+	return &Finding{TrailerAmbiguous, Plain(err.Error()), hint}
 }
 
 func malformed(err error) *Finding { return &Finding{TrailerMalformed, Plain(err.Error()), restamp} }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +49,7 @@ type Gate struct {
 	Source   Source
 	Records  Records     // what stands beside commits; nil when nothing does, and nothing may
 	Platform Platform    // what makes commits at the press of a button; nil when nothing does
+	Witness  Witness     // who is told of every commit; nil when nobody is
 	Now      time.Time   // the server's time of receipt
 	Baseline []change.ID // what these reach is never judged; they exist in Source
 	Workers  int         // that judge commits; 0 is one a processor, up to 8
@@ -74,6 +76,9 @@ func (g *Gate) Push(ctx context.Context, updates []Update, keep Keep) (Verdict, 
 		}
 		targets = append(targets, t)
 	}
+	if slices.ContainsFunc(targets, func(t *target) bool { return t.records && t.verdict.Verdict == Refused }) {
+		return v.unjudged(targets), nil
+	}
 	for _, t := range targets {
 		commits, err := p.judge(ctx, t)
 		if err != nil {
@@ -84,6 +89,16 @@ func (g *Gate) Push(ctx context.Context, updates []Update, keep Keep) (Verdict, 
 		v.Verdict = worse(v.Verdict, t.verdict.Verdict)
 	}
 	return v, nil
+}
+
+// unjudged answers for refs alone. By records that are refused nothing is judged: they
+// may be made to be read for ever.
+func (v Verdict) unjudged(targets []*target) Verdict {
+	for _, t := range targets {
+		v.Refs = append(v.Refs, t.verdict)
+		v.Verdict = worse(v.Verdict, t.verdict.Verdict)
+	}
+	return v
 }
 
 // Keep says which commits a Verdict lists.

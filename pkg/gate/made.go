@@ -126,7 +126,7 @@ func (j *judge) madeOf(ctx context.Context, v CommitVerdict, parts []change.RawC
 	alone.Platform = nil // a part is judged by what it brings itself
 	inner := &judge{gate: &alone, rule: j.rule, ref: j.ref, names: j.names, budget: j.budget, content: j.content}
 	trees := treeMemory{young: map[change.ID]change.ID{}, source: j.gate.Source}
-	v.Made, v.Evidence, v.None = true, "", ""
+	v.Made, v.Beside, v.Evidence, v.None = true, false, "", ""
 	v.Records, v.Signers = []RecordView{}, []SignerView{}
 	binding := Replay
 	v.Binding = &binding

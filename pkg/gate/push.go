@@ -14,6 +14,7 @@ type pushed struct {
 	keep   Keep
 	budget *budget
 	alike  map[string][]*target // new refs that are judged alike, by what makes them so
+	keys   map[string]bool      // the ids of all signers' keys, once somebody asked
 }
 
 // A target is one updated ref and what there is to judge for it.
@@ -23,6 +24,7 @@ type target struct {
 	names   []string // under which models are judged
 	commits Range    // nothing to include: nothing to judge
 	alike   string   // the key in pushed.alike; "" when it stands alone
+	records bool     // it is a ref of records
 }
 
 // target finds out what an update asks for, and what is wrong with the ref itself.
@@ -40,7 +42,10 @@ func (p *pushed) target(ctx context.Context, u Update) (*target, error) {
 	if t.rule, t.names, err = g.rule(ctx, u.Ref); err != nil {
 		return t, err
 	}
-	t.verdict.Mode = string(t.rule.Mode)
+	t.verdict.Mode, t.verdict.Rule = string(t.rule.Mode), t.rule
+	if len(t.names) > 1 {
+		t.verdict.Target = t.names[1]
+	}
 	if f := forbidden(t.names[len(t.names)-1], u.New); f != nil { // by way of a symbolic ref
 		t.verdict.refuse(*f)
 		return t, nil
@@ -81,6 +86,11 @@ func (p *pushed) judge(ctx context.Context, t *target) ([]CommitVerdict, error) 
 	for _, one := range group {
 		all.Include = append(all.Include, one.commits.Include...)
 	}
+	if w := p.gate.Witness; w != nil {
+		if err := w.Mark(); err != nil {
+			return nil, err
+		}
+	}
 	together := *t
 	commitsBefore, listedBefore := p.budget.commits, p.budget.listed
 	commits, err := p.walk(ctx, &together, all)
@@ -95,6 +105,9 @@ func (p *pushed) judge(ctx context.Context, t *target) ([]CommitVerdict, error) 
 		return commits, nil
 	}
 	p.budget.commits, p.budget.listed = commitsBefore, listedBefore
+	if w := p.gate.Witness; w != nil {
+		w.Back()
+	}
 	for _, one := range group {
 		one.alike = ""
 	}

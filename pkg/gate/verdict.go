@@ -1,6 +1,10 @@
 package gate
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
+)
 
 // Schema names the version of the verdict as JSON.
 const Schema = "gatekeeper/verdict/v1"
@@ -70,6 +74,9 @@ type RefVerdict struct {
 	Judged   int       `json:"judged"`             // commits judged
 	Faulty   int       `json:"faulty"`             // of those, commits with findings
 	Findings []Finding `json:"findings,omitempty"` // about the ref itself
+	Target   string    `json:"target,omitempty"`   // the ref that this one points at, when it is a symbolic one
+
+	Rule policy.Rule `json:"-"` // by which it was judged; the zero Rule when none was asked
 }
 
 // CommitVerdict is the answer for one commit on its way to one ref.

@@ -77,7 +77,7 @@ func (g *Gate) walk(outer context.Context, r *RefVerdict, rule policy.Rule, name
 			readErr = err
 		}
 	}()
-	commits, err := collect(r, out.queue, keep, b)
+	commits, err := g.collect(r, out.queue, keep, b)
 	cancel()
 	for range out.queue { // let the reader see that nobody listens
 	}
@@ -245,14 +245,19 @@ func (j *judge) work(ctx context.Context, batches <-chan *batch) {
 	}
 }
 
-// collect takes the answers in order and keeps those that are asked for.
-func collect(r *RefVerdict, queue <-chan *batch, keep Keep, b *budget) ([]CommitVerdict, error) {
+// collect takes the answers in order, tells them, and keeps those that are asked for.
+func (g *Gate) collect(r *RefVerdict, queue <-chan *batch, keep Keep, b *budget) ([]CommitVerdict, error) {
 	var kept []CommitVerdict
 	for batch := range queue {
 		if err := <-batch.done; err != nil {
 			return nil, err
 		}
 		for _, j := range batch.jobs {
+			if g.Witness != nil {
+				if err := g.Witness.Judged(j.verdict); err != nil {
+					return nil, err
+				}
+			}
 			r.Judged++
 			faulty := len(j.verdict.Findings) > 0
 			if faulty {

@@ -94,7 +94,7 @@ func TestCheck(t *testing.T) {
 		want := []string{
 			"policy.toml:2: defaults.author: the author's address is not compared with the signer",
 			"policy.toml:6: model.paths: paths are not judged; the entry applies everywhere",
-			"policy.toml:7: mcp: MCP servers are recorded, not judged",
+			"policy.toml:7: mcp: MCP servers are judged where agents call them, not on the server",
 			"policy.toml:10: override: nobody can override a refusal; change the policy instead",
 		}
 		if diff := cmp.Diff(want, p.Unenforced()); diff != "" {

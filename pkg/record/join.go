@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -22,22 +23,24 @@ func Join(ctx context.Context, r *repo.Repo, ref string, theirs change.ID, now t
 	if err != nil || ours == theirs {
 		return err
 	}
+	if ahead, err := r.Count(ctx, []change.ID{theirs}, []change.ID{ours}, 1); err != nil || ahead == 0 {
+		return err // they have nothing that we have not
+	}
 	missing, err := onlyOurs(ctx, r, ours, theirs)
 	if err != nil {
 		return fmt.Errorf("join records: %w", err)
 	}
-	// What is made must be reachable until the ref is moved, and the ref must not
-	// be moved before it is made.
 	joined := theirs
 	if len(missing) > 0 {
-		if joined, err = grown(ctx, r, theirs, missing, now); err != nil {
+		if joined, err = r.Grown(ctx, theirs, missing, "Add records", now); err != nil {
 			return fmt.Errorf("join records: %w", err)
 		}
 	}
 	return r.UpdateRef(ctx, ref, joined, ours, "gatekeeper: joined")
 }
 
-// onlyOurs are the files of ours that theirs has not.
+// onlyOurs are the records of ours that theirs has not. What else may stand in ours,
+// taken from a server without a gate, is not handed on.
 func onlyOurs(ctx context.Context, r *repo.Repo, ours, theirs change.ID) (map[string][]byte, error) {
 	have, err := r.Files(ctx, theirs)
 	if err != nil {
@@ -54,23 +57,22 @@ func onlyOurs(ctx context.Context, r *repo.Repo, ours, theirs change.ID) (map[st
 		if _, ok := have[path]; ok {
 			continue
 		}
-		if _, _, missing[path], err = reader.Read(ctx, id, attestation.MaxDetached); err != nil {
+		_, _, data, err := reader.Read(ctx, id, attestation.MaxDetached)
+		if err != nil {
 			return nil, err
+		}
+		if data != nil && named(path, data) {
+			missing[path] = data
 		}
 	}
 	return missing, nil
 }
 
-// grown makes a commit on top of another that adds files, by way of a ref of its own.
-func grown(ctx context.Context, r *repo.Repo, onto change.ID, files map[string][]byte, now time.Time) (change.ID, error) {
-	scratch := fmt.Sprintf("refs/gatekeeper/joining/%d-%d", now.UnixNano(), len(files))
-	if err := r.UpdateRef(ctx, scratch, onto, "", "gatekeeper"); err != nil {
-		return "", err
+// named reports whether a file has the name that follows from what it says.
+func named(path string, data []byte) bool {
+	if path == TracePath(sha256.Sum256(data)) {
+		return true
 	}
-	err := r.Grow(ctx, scratch, onto, files, "Add records\n", now)
-	made, refErr := r.Ref(ctx, scratch)
-	if err = errors.Join(err, refErr); err != nil {
-		return "", err
-	}
-	return made, r.UpdateRef(ctx, scratch, "", made, "gatekeeper")
+	d, err := attestation.ParseDetached(data)
+	return err == nil && d.Path() == path
 }

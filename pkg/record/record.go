@@ -36,7 +36,11 @@ func Ref(fingerprint string) string { return Prefix + attestation.KeyID(fingerpr
 // IsRef reports whether a ref is one of records: Prefix and 16 hexadecimal digits.
 func IsRef(name string) bool {
 	id, ok := strings.CutPrefix(name, Prefix)
-	return ok && len(id) == 16 && strings.Trim(id, "0123456789abcdef") == ""
+	return ok && isHex(id, 16)
+}
+
+func isHex(s string, digits int) bool {
+	return len(s) == digits && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // Heads lists what the refs of records hold in a repository.
@@ -62,8 +66,9 @@ func All(ctx context.Context, reader *repo.Reader) (*Union, error) {
 	return Read(reader, slices.Collect(maps.Values(heads))), nil
 }
 
-// attempts bounds the tries to move a ref that others move, too.
-const attempts = 5
+// attempts bounds the tries to move a ref that others move, too: as many as may commit
+// at once in the work trees of one clone.
+const attempts = 32
 
 // Add puts detached attestations into the ref of the key with a fingerprint. What
 // is there already stays as it is; when all of it is, nothing happens.
@@ -77,32 +82,32 @@ func Add(ctx context.Context, r *repo.Repo, fingerprint string, list []attestati
 
 // AddFiles is Add for files of any kind, by the names under which they stand.
 func AddFiles(ctx context.Context, r *repo.Repo, fingerprint string, files map[string][]byte, now time.Time) error {
-	ref := Ref(fingerprint)
+	if attestation.KeyID(fingerprint) == "" {
+		return fmt.Errorf("keep records: %q is no fingerprint of a key", fingerprint)
+	}
 	var err error
 	for range attempts {
-		var moved bool
-		if moved, err = addOnce(ctx, r, ref, files, now); !moved {
-			return err
+		if err = add(ctx, r, Ref(fingerprint), files, now); err == nil || ctx.Err() != nil {
+			break
 		}
 	}
 	return err
 }
 
-// addOnce reports moved when somebody else moved the ref meanwhile.
-func addOnce(ctx context.Context, r *repo.Repo, ref string, files map[string][]byte, now time.Time) (moved bool, err error) {
+// add fails when somebody else moves the ref meanwhile.
+func add(ctx context.Context, r *repo.Repo, ref string, files map[string][]byte, now time.Time) error {
 	old, err := r.Ref(ctx, ref)
 	if err != nil && !errors.Is(err, repo.ErrNoRef) {
-		return false, fmt.Errorf("keep records: %w", err)
+		return fmt.Errorf("keep records: %w", err)
 	}
 	missing, err := without(ctx, r, old, files)
 	if err != nil || len(missing) == 0 {
-		return false, err
+		return err
 	}
-	if err := r.Grow(ctx, ref, old, missing, "Add records\n", now); err != nil {
-		held, look := r.Ref(ctx, ref)
-		return look == nil && held != old, fmt.Errorf("keep records: %w", err)
+	if err := r.Grow(ctx, ref, old, missing, "Add records", now); err != nil {
+		return fmt.Errorf("keep records: %w", err)
 	}
-	return false, nil
+	return nil
 }
 
 // without leaves out the files that a commit has.

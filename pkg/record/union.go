@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -18,12 +19,14 @@ import (
 
 // Bounds of what is read, so that a repository full of records costs a push no
 // more than so much. Beyond them records are not found, which refuses rather than
-// accepts.
+// accepts. What one key wrote never displaces what another did.
 const (
-	maxTree    = 32 << 20 // bytes of the tree of one folder
-	maxIndexed = 1 << 20  // changes, over all refs
-	maxKeys    = 64       // keys that attest one change, in one ref
-	maxOfKey   = 16       // attestations of one change by one key
+	maxTree    = 32 << 20                    // bytes of the tree of a ref, and of its att
+	maxFolder  = 1 << 20                     // bytes of the tree of one change, and of one key below it
+	maxIndexed = 1 << 20                     // changes, over all refs
+	maxKeys    = 64                          // keys that attest one change
+	maxOfKey   = 16                          // attestations of one change by one key
+	maxKeySize = 2 * attestation.MaxDetached // their bytes
 )
 
 // A Union is all that several refs of records hold, and a door to what somebody
@@ -40,7 +43,8 @@ type Union struct {
 // Read returns the records at heads, which are commits of refs of records. It asks
 // reader, which must stay open.
 func Read(reader *repo.Reader, heads []change.ID) *Union {
-	return &Union{Reader: reader, heads: heads}
+	heads = slices.Sorted(slices.Values(heads)) // so that bounds cut off the same twice
+	return &Union{Reader: reader, heads: slices.Compact(heads)}
 }
 
 // Any reports whether there is any ref of records.
@@ -53,17 +57,15 @@ func (u *Union) Attestations(ctx context.Context, about provenance.Digest) ([]at
 	if err != nil {
 		return nil, fmt.Errorf("read the records: %w", err)
 	}
-	var found []attestation.Detached
-	for _, folder := range folders {
-		list, err := u.attestations(ctx, folder)
-		if err != nil {
-			return nil, fmt.Errorf("read the records: %w", err)
-		}
-		found = append(found, list...)
+	files, err := u.files(ctx, folders)
+	if err != nil {
+		return nil, fmt.Errorf("read the records: %w", err)
 	}
-	found = slices.DeleteFunc(found, func(d attestation.Detached) bool { return d.Attestation.Change != about })
-	slices.SortFunc(found, func(a, b attestation.Detached) int { return strings.Compare(a.Path(), b.Path()) })
-	return slices.CompactFunc(found, func(a, b attestation.Detached) bool { return a.Path() == b.Path() }), nil
+	found, err := u.read(ctx, about, files)
+	if err != nil {
+		return nil, fmt.Errorf("read the records: %w", err)
+	}
+	return found, nil
 }
 
 // Trace reads the trace with a digest; false when no ref of records has it.
@@ -103,7 +105,7 @@ func (u *Union) traces(ctx context.Context, head change.ID) ([]change.Entry, err
 	var files []change.Entry
 	for _, e := range folders {
 		if e.Name+"/" == traceFolder && e.IsTree() {
-			if files, err = u.readable(ctx, e.ID); err != nil {
+			if files, err = u.readable(ctx, e.ID, maxTree); err != nil {
 				return nil, err
 			}
 		}
@@ -127,30 +129,63 @@ func (u *Union) folders(ctx context.Context, about provenance.Digest) (_ []chang
 	return u.index.find(about), nil
 }
 
-// attestations reads att/CHANGE: a folder a key, a file an attestation.
-func (u *Union) attestations(ctx context.Context, folder change.ID) ([]attestation.Detached, error) {
-	keys, err := u.readable(ctx, folder)
-	if err != nil {
-		return nil, err
-	}
-	var found []attestation.Detached
-	for _, key := range keys[:min(len(keys), maxKeys)] {
-		if !key.IsTree() {
-			continue
-		}
-		files, err := u.readable(ctx, key.ID)
+// A file is where an attestation may stand: att/CHANGE/KEY/NAME.
+type file struct {
+	key, name string
+	id        change.ID
+}
+
+func (f file) compare(other file) int {
+	return cmp.Or(cmp.Compare(f.key, other.key), cmp.Compare(f.name, other.name), cmp.Compare(f.id, other.id))
+}
+
+// files lists what stands in folders att/CHANGE, each file once and in order.
+func (u *Union) files(ctx context.Context, folders []change.ID) ([]file, error) {
+	var files []file
+	for _, folder := range folders {
+		keys, err := u.readable(ctx, folder, maxFolder)
 		if err != nil {
 			return nil, err
 		}
-		for _, file := range files[:min(len(files), maxOfKey)] {
-			_, _, data, err := u.Reader.Read(ctx, file.ID, attestation.MaxDetached)
+		for _, key := range keys {
+			if !key.IsTree() || !isHex(key.Name, 16) {
+				continue
+			}
+			entries, err := u.readable(ctx, key.ID, maxFolder)
 			if err != nil {
 				return nil, err
 			}
-			d, err := attestation.ParseDetached(data)
-			if err == nil && d.Path() == attestation.ChangeFolder(d.Attestation)+"/"+key.Name+"/"+file.Name {
-				found = append(found, d)
+			for _, e := range entries {
+				if e.IsFile() && isHex(e.Name, 64) {
+					files = append(files, file{key.Name, e.Name, e.ID})
+				}
 			}
+		}
+	}
+	slices.SortFunc(files, file.compare)
+	return slices.Compact(files), nil
+}
+
+// read reads files, in order, as far as each key has room.
+func (u *Union) read(ctx context.Context, about provenance.Digest, files []file) (found []attestation.Detached, err error) {
+	var last file
+	var keys, ofKey, size int
+	for _, f := range files {
+		if f.key != last.key {
+			keys, ofKey, size = keys+1, 0, 0
+		}
+		last = f
+		if keys > maxKeys || ofKey == maxOfKey || size > maxKeySize {
+			continue
+		}
+		_, _, data, err := u.Reader.Read(ctx, f.id, attestation.MaxDetached)
+		if err != nil {
+			return nil, err
+		}
+		ofKey, size = ofKey+1, size+len(data)
+		d, err := attestation.ParseDetached(data)
+		if err == nil && d.Attestation.Change == about && d.Path() == attestation.ChangeFolder(d.Attestation)+"/"+f.key+"/"+f.name {
+			found = append(found, d)
 		}
 	}
 	return found, nil
@@ -179,7 +214,7 @@ func (u *Union) indexHead(ctx context.Context, x *index, head change.ID) error {
 		if e.Name != "att" || !e.IsTree() {
 			continue
 		}
-		changes, err := u.readable(ctx, e.ID)
+		changes, err := u.readable(ctx, e.ID, maxTree)
 		if err != nil {
 			return err
 		}
@@ -200,13 +235,13 @@ func (u *Union) root(ctx context.Context, head change.ID) ([]change.Entry, error
 	if err != nil {
 		return nil, err
 	}
-	return u.readable(ctx, tree)
+	return u.readable(ctx, tree, maxTree)
 }
 
-// readable reads a tree that may be anything; what is none is empty.
-func (u *Union) readable(ctx context.Context, id change.ID) ([]change.Entry, error) {
-	objectType, size, raw, err := u.Reader.Read(ctx, id, maxTree)
-	if err != nil || objectType != "tree" || size > maxTree {
+// readable reads a tree that may be anything; what is none, or too large, is empty.
+func (u *Union) readable(ctx context.Context, id change.ID, limit int64) ([]change.Entry, error) {
+	objectType, size, raw, err := u.Reader.Read(ctx, id, limit)
+	if err != nil || objectType != "tree" || size > limit {
 		return nil, err
 	}
 	entries, err := change.ParseTree(raw, len(id))

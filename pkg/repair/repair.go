@@ -4,7 +4,8 @@
 //
 // It claims only what is known. What a commit says of itself without a signature
 // that fits is somebody's word, and is signed as declared; a commit that says
-// nothing is of unknown origin. It never says that nothing was used.
+// nothing is of unknown origin. It never says that nothing was used. A signature
+// that fits is left alone, whoever made it.
 //
 // Find looks at commits and makes a plan; Apply writes the new commits, with the
 // same trees, authors, dates and messages as before but for the trailers, and moves
@@ -15,6 +16,7 @@
 package repair
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +27,6 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
-	"github.com/gatekeeper-git/gatekeeper/pkg/record"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 	"github.com/gatekeeper-git/gatekeeper/pkg/trailer"
 )
@@ -38,6 +39,7 @@ type Options struct {
 	Now    time.Time
 
 	Include, Exclude []change.ID // the commits to look at, as a range
+	Signed           []change.ID // of these, those that are as good as signed
 	Tip              change.ID   // the branch: what stands on a new commit moves along, up to here
 
 	Named  *provenance.Record // what a person says was used where nobody knows; nil when nothing
@@ -50,8 +52,10 @@ type Action string
 
 const (
 	Stamp  Action = "stamp"  // a new commit carries trailers, signed
-	Beside Action = "beside" // a record beside the commit does
+	Clean  Action = "clean"  // a new commit carries those signatures alone that fit
+	Beside Action = "beside" // a record beside the commit carries the provenance, signed
 	Follow Action = "follow" // a new commit says the same on new parents
+	Leave  Action = "leave"  // nothing here can mend it
 )
 
 // A Step is what becomes of one commit.
@@ -59,8 +63,10 @@ type Step struct {
 	ID      change.ID
 	Subject string
 	Action  Action
+	Moves   bool      // a new commit takes its place
 	Values  []string  // of AI-Provenance, that will be signed
 	Why     string    // what is wrong now; "" where it only follows
+	Hint    string    // what a person can do about it, where nothing else can
 	New     change.ID // after Apply: the commit in its place, which may be itself
 
 	raw    []byte
@@ -68,6 +74,7 @@ type Step struct {
 	trees  []change.ID // of the parents
 	about  provenance.Digest
 	said   provenance.Provenance // by the commit itself, in whatever form
+	text   []byte                // the message of the new commit, but for a stamp
 }
 
 // A Plan is what is to be done, parents before children.
@@ -78,21 +85,28 @@ type Plan struct {
 	options Options
 }
 
+// ErrElsewhere reports a range with commits that the branch to be moved does not reach.
+var ErrElsewhere = errors.New("not on this branch")
+
 // Find makes the plan. Nothing is written.
 func Find(ctx context.Context, o Options) (*Plan, error) {
 	reader := o.Repo.Reader()
 	defer reader.Close()
-	faults, err := o.faults(ctx, reader)
+	needs, err := o.needs(ctx, reader)
 	if err != nil {
 		return nil, err
 	}
 	p := &Plan{Tip: o.Tip, options: o}
-	if len(faults) == 0 {
+	if len(needs) == 0 {
 		return p, nil
 	}
-	f := finder{plan: p, reader: reader, faults: faults, moved: map[change.ID]bool{}, trees: map[change.ID]change.ID{}}
+	f := finder{plan: p, reader: reader, needs: needs, moved: map[change.ID]bool{}, opaque: map[change.ID]bool{}, trees: map[change.ID]change.ID{}}
 	defer f.close()
-	for raw, err := range o.Repo.Commits(ctx, []change.ID{o.Tip}, o.Exclude, maxCommit) {
+	from := []change.ID{o.Tip}
+	if o.Beside {
+		from = o.Include // nothing moves, so they may be anywhere
+	}
+	for raw, err := range o.Repo.Commits(ctx, from, o.Exclude, maxCommit) {
 		if err != nil {
 			return nil, err
 		}
@@ -100,8 +114,8 @@ func Find(ctx context.Context, o Options) (*Plan, error) {
 			return nil, err
 		}
 	}
-	if len(f.faults) > 0 {
-		return nil, fmt.Errorf("%d of the commits are not on this branch", len(f.faults))
+	if len(f.needs) > 0 {
+		return nil, fmt.Errorf("%d of the commits to repair are %w", len(f.needs), ErrElsewhere)
 	}
 	return p, nil
 }
@@ -109,65 +123,14 @@ func Find(ctx context.Context, o Options) (*Plan, error) {
 // maxCommit bounds a commit object that can be rewritten, in bytes.
 const maxCommit = 16 << 20
 
-// faults says of each commit in the range that is not covered why it is not.
-func (o Options) faults(ctx context.Context, reader *repo.Reader) (map[change.ID]string, error) {
-	records, err := record.All(ctx, reader)
-	if err != nil {
-		return nil, err
-	}
-	g := gate.Gate{Policy: o.Policy, Source: reader, Records: records, Now: o.Now, FormOnly: true}
-	v, err := g.Check(ctx, gate.Range{Ref: o.Ref, Include: o.Include, Exclude: o.Exclude}, gate.KeepAll)
-	if err != nil {
-		return nil, err
-	}
-	faults := map[change.ID]string{}
-	for _, c := range v.Commits {
-		id, err := change.ParseID(c.ID)
-		if err != nil {
-			return nil, err
-		}
-		if why := o.fault(c); why != "" {
-			faults[id] = why
-		}
-	}
-	return faults, nil
-}
-
-// mendable are the rules that a new stamp satisfies.
-var mendable = []string{gate.AttestationMissing, gate.AttestationInvalid, gate.AttestationStale, gate.TrailerAmbiguous, gate.TrailerMalformed, gate.TimeSkew}
-
-// fault says why a commit needs repair, "" when it does not or cannot have it.
-func (o Options) fault(c gate.CommitVerdict) string {
-	for _, f := range c.Findings {
-		if slices.Contains(mendable, f.Rule) {
-			return f.Detail
-		}
-	}
-	switch {
-	case len(c.Findings) > 0 || c.Verdict == gate.Exempt:
-		return ""
-	case c.Evidence == gate.Unknown:
-		return "it does not say whether AI took part"
-	case c.Evidence == gate.Declared:
-		return "its provenance is not signed"
-	case o.Named != nil && slices.ContainsFunc(c.Records, o.names):
-		return "its model is unknown"
-	}
-	return ""
-}
-
-// names reports whether what a person says fills a record that lacks the model.
-func (o Options) names(r gate.RecordView) bool {
-	return r.Model == provenance.Model{}.ID() && (r.Tool == provenance.Unknown || r.Tool == o.Named.Tool.Name)
-}
-
 // A finder turns commits into steps.
 type finder struct {
 	plan    *Plan
 	reader  *repo.Reader
 	objects change.ObjectReader
-	faults  map[change.ID]string // that were not met yet
-	moved   map[change.ID]bool   // commits in whose place there will be another
+	needs   map[change.ID]need // of commits that were not met yet
+	moved   map[change.ID]bool // commits in whose place there will be another
+	opaque  map[change.ID]bool // commits that the gate does not look into
 	trees   map[change.ID]change.ID
 }
 
@@ -177,44 +140,114 @@ func (f *finder) close() {
 	}
 }
 
-// look adds a step for a commit that has a fault, or stands on one that moves.
+// look adds a step for a commit that needs something, or stands on one that moves.
 func (f *finder) look(ctx context.Context, raw change.RawCommit) error {
-	why, faulty := f.faults[raw.ID]
-	delete(f.faults, raw.ID)
-	c, err := change.ParseCommit(raw.Data)
-	if err == nil {
-		f.trees[raw.ID] = c.Tree
-	}
-	follows := slices.ContainsFunc(c.Parents, func(id change.ID) bool { return f.moved[id] })
-	switch {
-	case !faulty && !follows && err == nil:
+	n, needy := f.needs[raw.ID]
+	delete(f.needs, raw.ID)
+	s := Step{ID: raw.ID, New: raw.ID, Action: Follow, Why: n.why}
+	s.raw = slices.Clone(raw.Data)
+	var err error
+	s.commit, err = change.ParseCommit(s.raw)
+	f.opaque[raw.ID] = err != nil || raw.Size > f.plan.options.Policy.Limits().Message
+	if err != nil {
+		if err := f.cannotMove(raw, err); err != nil || !needy {
+			return err
+		}
+		s.Action, s.Hint = Leave, n.hint
+		f.plan.Steps = append(f.plan.Steps, s)
 		return nil
-	case err != nil && !faulty && len(f.moved) == 0:
-		return nil // nothing before it moves, so it may stay as it is
-	case raw.TooLarge:
-		return fmt.Errorf("commit %.10s is larger than %d bytes", raw.ID, maxCommit)
-	case err != nil:
-		return fmt.Errorf("commit %.10s: %w", raw.ID, err)
 	}
-	s := Step{ID: raw.ID, New: raw.ID, Subject: gate.Subject(c.Message), Action: Follow, Why: why, raw: slices.Clone(raw.Data)}
-	if s.commit, err = change.ParseCommit(s.raw); err != nil {
-		return err
+	s.text = s.commit.Message
+	f.trees[raw.ID] = s.commit.Tree
+	s.Moves = slices.ContainsFunc(s.commit.Parents, func(id change.ID) bool { return f.moved[id] })
+	if !needy && !s.Moves {
+		return nil
 	}
-	if faulty {
-		if err := f.stamp(ctx, &s); err != nil {
+	s.Subject = gate.Subject(s.commit.Message)
+	if needy {
+		if err := f.mend(ctx, &s, n); err != nil {
 			return fmt.Errorf("commit %.10s: %w", raw.ID, err)
 		}
 	}
-	f.moved[raw.ID] = s.Action != Beside || follows
-	if s.Action == Beside && follows {
-		s.Action = Follow // and attested beside its new self
+	if s.Moves {
+		f.moved[raw.ID] = true
 	}
 	f.plan.Steps = append(f.plan.Steps, s)
 	return nil
 }
 
-// stamp works out what a faulty commit is to say.
-func (f *finder) stamp(ctx context.Context, s *Step) (err error) {
+// cannotMove says of a commit that cannot be rewritten whether it would have to be.
+func (f *finder) cannotMove(raw change.RawCommit, why error) error {
+	switch {
+	case raw.TooLarge && len(f.moved) > 0: // and its parents are not known
+		why = fmt.Errorf("it has %d bytes, and may have %d", raw.Size, maxCommit)
+	case f.standsOnMoved(raw.Data):
+	default:
+		return nil
+	}
+	return fmt.Errorf("commit %.10s stands on commits to repair, and cannot be rewritten: %w", raw.ID, why)
+}
+
+// standsOnMoved looks for parents in a commit that is none to a strict reader.
+func (f *finder) standsOnMoved(raw []byte) bool {
+	for line := range bytes.Lines(raw) {
+		hex, ok := bytes.CutPrefix(bytes.TrimRight(line, "\n"), []byte("parent "))
+		if id, err := change.ParseID(string(hex)); ok && err == nil && f.moved[id] {
+			return true
+		}
+	}
+	return false
+}
+
+// mend works out what is to become of a commit that needs something. What cannot be
+// helped is a step, too, and no error.
+func (f *finder) mend(ctx context.Context, s *Step, n need) error {
+	if !n.mendable {
+		s.Action, s.Hint = Leave, n.hint
+		return nil
+	}
+	// The gate cannot know what such a parent held, so no signature binds.
+	if i := slices.IndexFunc(s.commit.Parents, func(id change.ID) bool { return f.opaque[id] }); i >= 0 {
+		s.Action, s.Hint = Leave, fmt.Sprintf("mend its parent %.10s first", s.commit.Parents[i])
+		return nil
+	}
+	o := f.plan.options
+	if keep := o.fitting(n.verdict, s.commit.Message); n.partly && len(keep) > 0 {
+		return o.clean(s, keep)
+	}
+	err := f.measure(ctx, s, n)
+	if err == nil {
+		err = o.place(s, n)
+	}
+	if hint := hopeless(err); hint != "" {
+		s.Action, s.Values, s.Why, s.Hint = Leave, nil, gate.Plain(err.Error()), hint
+		return nil
+	}
+	return err
+}
+
+const (
+	byHand  = "change its message by hand: git rebase -i; then repair again"
+	smaller = "make the commit again with git itself, in smaller parts"
+	rewrite = "no record beside it helps; rewrite it: gatekeeper repair"
+)
+
+// hopeless is what a person can do where a commit can be neither stamped nor attested
+// by its own fault, "" where an error is another's.
+func hopeless(err error) (hint string) {
+	var malformed *provenance.MalformedError
+	var broken *change.MalformedError
+	switch {
+	case isTrailerError(err), errors.As(err, &malformed):
+		return byHand
+	case errors.As(err, &broken), errors.Is(err, change.ErrTooLarge):
+		return smaller
+	}
+	return ""
+}
+
+// measure works out what the commit changed, and what it is to say.
+func (f *finder) measure(ctx context.Context, s *Step, n need) (err error) {
 	if f.objects == nil {
 		if f.objects, err = f.reader.Contents(ctx); err != nil {
 			return err
@@ -235,49 +268,66 @@ func (f *finder) stamp(ctx context.Context, s *Step) (err error) {
 		return err
 	}
 	s.about = about
-	s.said = said(s.commit)
-	if s.Values, err = f.plan.options.values(stats.Added, s.said); err != nil {
+	s.said = said(s.commit.Message)
+	records := slices.Clone(s.said.Records)
+	if n.verdict.Beside {
+		for _, r := range n.verdict.Records {
+			records = append(records, recordOf(r))
+		}
+	}
+	s.Values, err = f.plan.options.values(stats.Added, records)
+	return err
+}
+
+// place finds where the provenance goes: into the message, or beside the commit,
+// which must be free of what would speak against it.
+func (o Options) place(s *Step, n need) error {
+	_, err := o.message(*s, longest)
+	switch {
+	case err == nil && !o.Beside:
+		s.Action, s.Moves = Stamp, true
+		return nil
+	case err != nil && !isTrailerError(err):
+		return err
+	case !n.loud:
+		s.Action = Beside
+		return nil
+	case o.Beside:
+		s.Action, s.Values, s.Hint = Leave, nil, rewrite
+		return nil
+	}
+	rest, silent := silenced(s.commit)
+	if !silent {
 		return err
 	}
-	s.Action = Stamp
-	if _, err := f.plan.options.message(*s, "v1 sig"); f.plan.options.Beside || isTrailerError(err) {
-		s.Action = Beside
-	}
+	s.Action, s.Moves, s.text = Beside, true, rest
 	return nil
 }
 
-// said is what a commit says of itself, in the final block or lifted out of the
-// body, as far as it can be read: words, whose grade nobody vouches for.
-func said(c change.Commit) (p provenance.Provenance) {
-	_, lines := trailer.Buffer{Verbatim: true}.Lift(c.Message)
-	for _, l := range lines {
-		if l.Key != trailer.KeyProvenance {
-			continue
-		}
-		if r, err := provenance.ParseRecord(l.Value); err == nil {
-			if r.Via.Stronger(provenance.ViaDeclared) {
-				r.Via = provenance.ViaDeclared
-			}
-			p.Records = append(p.Records, r)
-		}
-	}
-	return p
+// silenced is the message of a commit without reserved lines, false where some stay.
+func silenced(c change.Commit) (rest []byte, ok bool) {
+	rest, _ = trailer.Buffer{Verbatim: true}.Lift(c.Message)
+	block, err := trailer.Read(rest)
+	return rest, err == nil && len(block.Provenance)+len(block.Attestation) == 0 && trailer.CheckEncoding(c.Encoding) == nil
 }
 
-// values are what the commit is to say: what it said, what a person names, and that
-// nobody knows where neither says anything.
-func (o Options) values(total int, said provenance.Provenance) ([]string, error) {
-	if len(said.Records) == 0 {
-		said.Records = []provenance.Record{{}}
+// clean takes out of a message the signatures that are not to be kept.
+func (o Options) clean(s *Step, keep []string) error {
+	if o.Beside {
+		s.Action, s.Hint = Leave, rewrite
+		return nil
 	}
-	sets := []provenance.Provenance{said}
-	if o.Named != nil {
-		sets = append(sets, provenance.Provenance{Records: []provenance.Record{*o.Named}})
+	block, err := trailer.Read(s.commit.Message)
+	if err != nil {
+		return err
 	}
-	values := provenance.Union(total, sets...).Values()
-	_, err := provenance.Parse(values)
-	return values, err
+	s.text, err = trailer.Buffer{Verbatim: true}.Stamp(s.commit.Message, nil, reserved(block.Provenance, keep...))
+	s.Action, s.Moves = Clean, true
+	return err
 }
+
+// longest stands for an attestation that is yet to be made.
+var longest = "v1 " + string(bytes.Repeat([]byte("x"), provenance.MaxValue-3))
 
 // message is the commit's message with the lines of a step in it.
 func (o Options) message(s Step, attestation string) ([]byte, error) {
@@ -293,12 +343,8 @@ func (o Options) message(s Step, attestation string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	lines := trailer.Public(p, o.Style)
-	for _, v := range s.Values {
-		lines = append(lines, trailer.Line{Key: trailer.KeyProvenance, Value: v})
-	}
-	lines = append(lines, trailer.Line{Key: trailer.KeyAttestation, Value: attestation})
-	stamped, err := b.Stamp(text, append(trailer.PublicOf(s.said), trailer.Public(p, o.Style)...), lines)
+	public := trailer.Public(p, o.Style)
+	stamped, err := b.Stamp(text, append(trailer.PublicOf(s.said), public...), append(public, reserved(s.Values, attestation)...))
 	if err != nil {
 		return nil, err
 	}
@@ -306,6 +352,16 @@ func (o Options) message(s Step, attestation string) ([]byte, error) {
 		return nil, &trailer.AmbiguousError{Reason: "there is no place in this message for trailers"}
 	}
 	return stamped, nil
+}
+
+func reserved(values []string, attestations ...string) (lines []trailer.Line) {
+	for _, v := range values {
+		lines = append(lines, trailer.Line{Key: trailer.KeyProvenance, Value: v})
+	}
+	for _, v := range attestations {
+		lines = append(lines, trailer.Line{Key: trailer.KeyAttestation, Value: v})
+	}
+	return lines
 }
 
 func isTrailerError(err error) bool {

@@ -21,41 +21,76 @@ import (
 // each commit object, in bytes: nothing of ours comes near either.
 const (
 	maxGrowth       = 10_000
-	maxGrowthCommit = 64 << 10
+	maxGrowthCommit = 4 << 10
 )
 
-// Added yields each file that the commits from old, which may be zero, to new add.
-// The content of a file above limit bytes is passed over and marked TooLarge. An
-// error is the last thing yielded; it wraps change.ErrNotGrown when the history is
-// no line that begins at old and only ever adds files.
+// Added yields each file that the commits from old, which may be zero, to new add, and
+// each folder that had to be read for that, as change.Added tells them. The content of a
+// file above limit bytes is passed over and marked TooLarge. An error is the last thing
+// yielded; it wraps change.ErrNotGrown when the history is no line that begins at old
+// and only ever adds files, some with each commit.
 func (r *Repo) Added(ctx context.Context, old, new change.ID, limit int64) iter.Seq2[change.RawFile, error] {
 	return func(yield func(change.RawFile, error) bool) {
-		commits, err := r.line(ctx, old, new)
-		if err != nil || len(commits) == 0 {
-			if err != nil {
-				yield(change.RawFile{}, err)
+		err := r.added(ctx, old, new, func(objects change.Objects, f change.RawFile) error {
+			if err := fill(objects, &f, limit); err != nil {
+				return err
 			}
-			return
-		}
-		if err := r.additions(ctx, commits, limit, func(f change.RawFile) bool { return yield(f, nil) }); err != nil {
-			yield(change.RawFile{}, err)
+			if !yield(f, nil) {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(change.RawFile{}, fmt.Errorf("list what was added: %w", err))
 		}
 	}
 }
 
-// line lists the commits from old, which is left out, to new, oldest first.
+// errEnough ends a walk whose caller has seen enough.
+var errEnough = errors.New("enough")
+
+// added tells take what each commit adds to its parent.
+func (r *Repo) added(ctx context.Context, old, new change.ID, take func(change.Objects, change.RawFile) error) error {
+	trees, err := r.line(ctx, old, new)
+	if err != nil || len(trees) == 1 {
+		return err
+	}
+	objects, err := r.Contents(ctx) // which keeps the trees of a commit for the next
+	if err != nil {
+		return err
+	}
+	defer objects.Close()
+	for i, tree := range trees[1:] {
+		if tree == trees[i] {
+			return fmt.Errorf("a commit with the tree %s: %w: it adds nothing", tree, change.ErrNotGrown)
+		}
+		err := change.Added(objects, trees[i], tree, func(f change.RawFile) error { return take(objects, f) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// line lists the tree of old, "" when that is zero, and those of the commits from
+// there to new, oldest first.
 func (r *Repo) line(ctx context.Context, old, new change.ID) ([]change.ID, error) {
+	trees := []change.ID{""}
 	var exclude []change.ID
 	if old != "" {
 		exclude = append(exclude, old)
+		tree, err := r.treeOf(ctx, old)
+		if err != nil {
+			return nil, err
+		}
+		trees[0] = tree
 	}
-	var commits []change.ID
 	last := old
 	for raw, err := range r.Commits(ctx, []change.ID{new}, exclude, maxGrowthCommit) {
 		if err != nil {
 			return nil, err
 		}
-		if len(commits) == maxGrowth || raw.TooLarge {
+		if len(trees) > maxGrowth || raw.TooLarge {
 			return nil, fmt.Errorf("commit %s: %w: more than %d commits, or one of more than %d bytes",
 				raw.ID, change.ErrNotGrown, maxGrowth, maxGrowthCommit)
 		}
@@ -67,78 +102,21 @@ func (r *Repo) line(ctx context.Context, old, new change.ID) ([]change.ID, error
 			return nil, fmt.Errorf("commit %s: %w: it is not a child of the one before", raw.ID, change.ErrNotGrown)
 		}
 		last = raw.ID
-		commits = append(commits, raw.ID)
+		trees = append(trees, c.Tree)
 	}
 	if last != new {
 		return nil, fmt.Errorf("%w: %s is not ahead of %s", change.ErrNotGrown, new, old)
 	}
-	return commits, nil
+	return trees, nil
 }
 
-// additions tells take what each commit adds to its parent, until it returns false.
-func (r *Repo) additions(ctx context.Context, commits []change.ID, limit int64, take func(change.RawFile) bool) error {
+func (r *Repo) treeOf(ctx context.Context, commit change.ID) (change.ID, error) {
 	objects, err := r.Batch(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer objects.Close()
-	var in bytes.Buffer
-	for _, id := range commits {
-		in.WriteString(id.String() + "\n")
-	}
-	p, err := start(ctx, r.Command(ctx, "diff-tree", "--stdin", "--root", "-r", "--raw", "-z", "--no-renames",
-		"--no-abbrev", "--no-commit-id"), &in)
-	if err != nil {
-		return fmt.Errorf("list what was added: %w", err)
-	}
-	defer p.stop()
-	for out := bufio.NewReaderSize(p.out, 64<<10); ; {
-		f, err := readAddition(out)
-		if errors.Is(err, io.EOF) {
-			return p.wait()
-		}
-		if err == nil {
-			err = fill(objects, &f, limit)
-		}
-		if err != nil {
-			return fmt.Errorf("list what was added: %w", err)
-		}
-		if !take(f) {
-			return nil
-		}
-	}
-}
-
-// readAddition reads one entry of git's raw format (git-diff(1)):
-//
-//	:OLDMODE NEWMODE OLDID NEWID STATUS NUL PATH NUL
-func readAddition(out *bufio.Reader) (f change.RawFile, err error) {
-	head, err := out.ReadString(0)
-	if err != nil {
-		if errors.Is(err, io.EOF) && head != "" {
-			err = io.ErrUnexpectedEOF
-		}
-		return f, err
-	}
-	path, err := out.ReadString(0)
-	if err != nil {
-		return f, io.ErrUnexpectedEOF
-	}
-	f.Path = strings.TrimSuffix(path, "\x00")
-	fields := strings.Split(strings.TrimSuffix(strings.TrimPrefix(head, ":"), "\x00"), " ")
-	if len(fields) != 5 {
-		return f, fmt.Errorf("git answered %q", cut(head))
-	}
-	if fields[4] != "A" {
-		return f, fmt.Errorf("%q: %w", f.Path, change.ErrNotGrown)
-	}
-	mode, err := strconv.ParseUint(fields[1], 8, 32)
-	if err != nil {
-		return f, fmt.Errorf("git answered %q", cut(head))
-	}
-	f.Mode = uint32(mode)
-	f.ID, err = change.ParseID(fields[3])
-	return f, err
+	return TreeOf(objects, commit)
 }
 
 // fill reads the content of a file. What is no blob has none.
@@ -151,6 +129,9 @@ func fill(objects change.Objects, f *change.RawFile, limit int64) error {
 		return err
 	}
 	defer o.Close()
+	if o.Type != "blob" {
+		return fmt.Errorf("%.200q is a %s: %w", f.Path, o.Type, change.ErrNotGrown)
+	}
 	if f.Size = o.Size; f.Size > limit {
 		f.TooLarge = true
 		return nil
@@ -159,8 +140,8 @@ func fill(objects change.Objects, f *change.RawFile, limit int64) error {
 	return err
 }
 
-// Sizes adds up the files below a commit: how many, and their bytes. It stops
-// counting once there are more than most bytes.
+// Sizes adds up the files below a commit: how many, and their bytes with those of
+// their paths. It stops counting once there are more than most bytes.
 func (r *Repo) Sizes(ctx context.Context, commit change.ID, most int64) (files int, size int64, err error) {
 	p, err := start(ctx, r.Command(ctx, "ls-tree", "-r", "-l", "-z", "--full-tree", commit.String()), nil)
 	if err != nil {
@@ -175,8 +156,9 @@ func (r *Repo) Sizes(ctx context.Context, commit change.ID, most int64) (files i
 		if err != nil {
 			return files, size, fmt.Errorf("list files: %w", io.ErrUnexpectedEOF)
 		}
-		about, _, _ := strings.Cut(entry, "\t")
+		about, path, _ := strings.Cut(strings.TrimSuffix(entry, "\x00"), "\t")
 		words := strings.Fields(about)
+		size += int64(len(path))
 		if n, err := strconv.ParseInt(words[len(words)-1], 10, 64); err == nil { // "-" for a gitlink
 			size += n
 		}
@@ -184,47 +166,89 @@ func (r *Repo) Sizes(ctx context.Context, commit change.ID, most int64) (files i
 	return files, size, nil
 }
 
-// Files lists the blobs below a commit, by path.
+// maxFiles bounds what Files lists: a tree may name itself a thousand times over.
+const maxFiles = 1 << 20
+
+// Files lists the ordinary files below a commit, by path.
 func (r *Repo) Files(ctx context.Context, commit change.ID) (map[string]change.ID, error) {
-	out, err := run(r.Command(ctx, "ls-tree", "-r", "-z", "--full-tree", commit.String()), nil)
+	p, err := start(ctx, r.Command(ctx, "ls-tree", "-r", "-z", "--full-tree", commit.String()), nil)
 	if err != nil {
 		return nil, fmt.Errorf("list files: %w", err)
 	}
+	defer p.stop()
 	files := map[string]change.ID{}
-	for _, entry := range strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00") {
-		about, path, _ := strings.Cut(entry, "\t")
+	for out := bufio.NewReaderSize(p.out, 64<<10); ; {
+		entry, err := out.ReadString(0)
+		if errors.Is(err, io.EOF) && entry == "" {
+			return files, p.wait()
+		}
+		about, path, _ := strings.Cut(strings.TrimSuffix(entry, "\x00"), "\t")
 		words := strings.Fields(about)
-		if len(words) != 3 || words[1] != "blob" {
+		if err != nil || len(words) != 3 {
+			return nil, fmt.Errorf("list files: %w", io.ErrUnexpectedEOF)
+		}
+		if !strings.HasPrefix(words[0], "100") {
 			continue
+		}
+		if len(files) == maxFiles {
+			return nil, fmt.Errorf("list files: more than %d below %s", maxFiles, commit)
 		}
 		if files[path], err = change.ParseID(words[2]); err != nil {
 			return nil, fmt.Errorf("list files: %w", err)
 		}
 	}
-	return files, nil
 }
 
 // Grow makes a commit that adds files to what ref holds, and moves ref to it. It
-// fails and changes nothing when ref does not hold old, which is zero where there
+// fails and moves nothing when ref does not hold old, which is zero where there
 // is no ref yet.
 func (r *Repo) Grow(ctx context.Context, ref string, old change.ID, files map[string][]byte, message string, when time.Time) error {
-	if !plainRef(ref) {
-		return fmt.Errorf("add to a ref: bad name %q", ref)
+	grown, err := r.Grown(ctx, old, files, message, when)
+	if err == nil {
+		err = r.UpdateRef(ctx, ref, grown, old, "gatekeeper: "+message)
 	}
-	if held, err := r.Ref(ctx, ref); err != nil && !errors.Is(err, ErrNoRef) || held != old {
-		return errors.Join(fmt.Errorf("add to %s: it has moved", ref), err)
-	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "feature done\ncommit %s\ncommitter gatekeeper <gatekeeper@localhost> %d +0000\ndata %d\n%s\n", ref, when.Unix(), len(message), message)
-	if old != "" {
-		fmt.Fprintf(&b, "from %s^0\n", old)
-	}
-	for _, path := range slices.Sorted(maps.Keys(files)) {
-		fmt.Fprintf(&b, "M 100644 inline %s\ndata %d\n%s\n", path, len(files[path]), files[path])
-	}
-	b.WriteString("done\n")
-	if _, err := r.output(ctx, &b, "fast-import", "--quiet"); err != nil {
+	if err != nil {
 		return fmt.Errorf("add to %s: %w", ref, err)
 	}
 	return nil
+}
+
+// Grown makes a commit that adds files to those of another, or of none where onto is
+// zero, and returns it. No ref holds it.
+func (r *Repo) Grown(ctx context.Context, onto change.ID, files map[string][]byte, message string, when time.Time) (change.ID, error) {
+	const stand = "refs/gatekeeper/growing" // git fast-import makes no commit without a name; in the end it is none
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "feature done\nfeature get-mark\ncommit %s\nmark :1\n", stand)
+	fmt.Fprintf(&b, "committer gatekeeper <gatekeeper@localhost> %d +0000\ndata %d\n%s\n", when.Unix(), len(message)+1, message+"\n")
+	if onto != "" {
+		fmt.Fprintf(&b, "from %s^0\n", onto)
+	}
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(&b, "M 100644 inline %s\ndata %d\n%s\n", quoted(path), len(files[path]), files[path])
+	}
+	fmt.Fprintf(&b, "get-mark :1\nreset %s\nfrom %s\ndone\n", stand, r.hex(""))
+	out, err := r.output(ctx, &b, "fast-import", "--quiet")
+	if err != nil {
+		return "", fmt.Errorf("make a commit: %w", err)
+	}
+	return change.ParseID(out)
+}
+
+// quoted is a path as git fast-import reads it, whatever bytes are in it: without
+// the quotes a line feed would begin another command.
+func quoted(path string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for i := range len(path) {
+		switch c := path[i]; {
+		case c == '"' || c == '\\':
+			b.WriteString(`\` + string(c))
+		case c < ' ' || c >= 0x7f:
+			fmt.Fprintf(&b, `\%03o`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
 }

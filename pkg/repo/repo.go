@@ -62,6 +62,37 @@ func FromHook(env []string, cwd string) (*Repo, error) {
 	return r, nil
 }
 
+// Find finds the repository whose work tree a directory lies in, by the nearest .git on
+// the way up. It starts no process, and goes by nothing that the environment says of
+// another repository. The error wraps ErrNotRepository where there is none.
+func Find(env []string, dir string) (*Repo, error) {
+	var clean []string
+	for _, kv := range env {
+		if name, _, _ := strings.Cut(kv, "="); !strings.HasPrefix(name, "GIT_") || lasting[name] {
+			clean = append(clean, kv)
+		}
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("find repository: %w", err)
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		if _, err := os.Lstat(filepath.Join(at, ".git")); err == nil {
+			r, err := FromHook(clean, at)
+			if err == nil || at == filepath.Dir(at) {
+				return r, err
+			}
+		}
+		if at == filepath.Dir(at) {
+			return nil, fmt.Errorf("%s: %w", dir, ErrNotRepository)
+		}
+	}
+}
+
+// lasting are the variables of git that say where a person's settings are, and nothing of a
+// repository.
+var lasting = map[string]bool{"GIT_CONFIG_GLOBAL": true, "GIT_CONFIG_SYSTEM": true, "GIT_CONFIG_NOSYSTEM": true, "GIT_EXEC_PATH": true}
+
 // Open finds the repository of dir as git itself does, in one child process, and
 // with git's check of who owns it. env is the environment to find it with.
 func Open(ctx context.Context, dir string, env []string) (*Repo, error) {

@@ -235,8 +235,7 @@ func (b *builder) write(raw []byte) change.ID {
 	return id
 }
 
-// objectID is the id that git gives to an object.
-// ObjectID is the id that an object of the repository would have.
+// ObjectID is the id that git gives to an object of this repository.
 func (r *Repo) ObjectID(objectType string, content []byte) change.ID {
 	return objectID(objectType, content, r.IDSize)
 }

@@ -27,7 +27,14 @@ func (r *Repo) WriteObject(ctx context.Context, objectType string, data []byte) 
 // WriteObjects stores many objects of one type at once and returns their ids, in
 // order.
 func (r *Repo) WriteObjects(ctx context.Context, objectType string, list [][]byte) ([]change.ID, error) {
-	dir, err := os.MkdirTemp("", "gatekeeper-objects-")
+	if len(list) == 0 {
+		return nil, nil
+	}
+	temp, err := filepath.Abs(os.TempDir()) // git runs in another directory
+	if err != nil {
+		return nil, fmt.Errorf("write %ss: %w", objectType, err)
+	}
+	dir, err := os.MkdirTemp(temp, "gatekeeper-objects-")
 	if err != nil {
 		return nil, fmt.Errorf("write %ss: %w", objectType, err)
 	}
@@ -62,10 +69,20 @@ func (r *Repo) WriteObjects(ctx context.Context, objectType string, list [][]byt
 // longer stands at old. A zero old means that the ref must not exist; a zero id
 // deletes it. why goes into the reflog.
 func (r *Repo) UpdateRef(ctx context.Context, name string, id, old change.ID, why string) error {
+	return r.updateRef(ctx, name, id, old, "-m", why)
+}
+
+// MoveBranch is UpdateRef for what people want to find again: the old value is in
+// the reflog also where git keeps none by itself, as in bare repositories.
+func (r *Repo) MoveBranch(ctx context.Context, name string, id, old change.ID, why string) error {
+	return r.updateRef(ctx, name, id, old, "--create-reflog", "-m", why)
+}
+
+func (r *Repo) updateRef(ctx context.Context, name string, id, old change.ID, options ...string) error {
 	if !plainRef(name) {
 		return fmt.Errorf("update ref: bad name %q", name)
 	}
-	args := []string{"update-ref", "--no-deref", "-m", why}
+	args := append([]string{"update-ref", "--no-deref"}, options...)
 	if id == "" {
 		args = append(args, "-d", name, r.hex(old))
 	} else {

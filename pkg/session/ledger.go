@@ -13,8 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/gatekeeper-git/gatekeeper/pkg/agent/payload"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
 
@@ -46,6 +46,7 @@ type Event struct {
 	Actor    Actor
 	Kind     string   // edit, shell, mcp, prompt, session, …
 	Phase    string   // before or after
+	Call     string   // the agent's own id of the call; told again, it is not written again
 	Worktree string   // the top of the work tree
 	Paths    []string // from there; those that do not fit on the line are counted
 	Server   string   // of MCP
@@ -83,6 +84,9 @@ func (l Ledger) add(e Event) (cut int64, err error) {
 	last = last[:len(last)-len(torn)]
 	whole := size - int64(len(torn))
 	cut = int64(len(torn))
+	if cut == 0 && e.told(last) {
+		return 0, nil
+	}
 	line := e.line(before(last), cut)
 	// What has no end of a line for that long was never a ledger: it is put aside, too.
 	if whole+int64(len(line)) > maxLedger || len(last) == 0 && whole > 0 {
@@ -98,6 +102,15 @@ func (l Ledger) add(e Event) (cut int64, err error) {
 	}
 	_, err = f.WriteAt(line, whole)
 	return cut, err
+}
+
+// told reports whether one of the last events is this one: two configurations of an agent
+// may both name us.
+func (e Event) told(last []byte) bool {
+	if e.Call == "" {
+		return false
+	}
+	return bytes.Contains(last, []byte(`,"phase":`+quotedShort(e.Phase)+`,"call":`+quotedShort(e.Call)+`,`))
 }
 
 // tail reads the end of the ledger: at least the last line, if it is one of ours.
@@ -129,8 +142,7 @@ func (e Event) line(before [sha256.Size]byte, cut int64) []byte {
 	b := []byte(`{"v":1`)
 	put := func(key, value string) {
 		if value != "" {
-			b = append(b, `,"`+key+`":`...)
-			b = appendJSON(b, value)
+			b = append(b, `,"`+key+`":`+quotedShort(value)...)
 		}
 	}
 	put("time", e.Time.UTC().Format(time.RFC3339))
@@ -141,6 +153,7 @@ func (e Event) line(before [sha256.Size]byte, cut int64) []byte {
 	put("session", e.Actor.Session)
 	put("kind", e.Kind)
 	put("phase", e.Phase)
+	put("call", e.Call)
 	put("worktree", e.Worktree)
 	put("mcp", e.Server)
 	put("denied", e.Denied)
@@ -160,7 +173,7 @@ func (e Event) putPaths(b []byte) []byte {
 	const rest = 120 // bytes for what comes behind the paths
 	b = append(b, `,"paths":[`...)
 	for i, p := range e.Paths {
-		one := appendJSON(nil, p)
+		one := quotedShort(p)
 		if len(b)+len(one)+rest > maxLedgerLine {
 			b = append(b, `],"more":`+strconv.Itoa(len(e.Paths)-i)...)
 			return b
@@ -176,26 +189,14 @@ func (e Event) putPaths(b []byte) []byte {
 // maxValue bounds a value as it is written, in bytes; a dozen of them fit on a line.
 const maxValue = 200
 
-// appendJSON writes a string of JSON (RFC 8259), the beginning of one that is too long.
-// Bytes that are not UTF-8 become U+FFFD.
-func appendJSON(b []byte, s string) []byte {
-	start := len(b)
-	b = append(b, '"')
-	for _, r := range s {
-		if len(b)-start > maxValue {
-			b = append(b, "…"...)
-			break
-		}
-		switch {
-		case r == '"' || r == '\\':
-			b = append(b, '\\', byte(r))
-		case r < 0x20 || r == 0x7f || r == 0x2028 || r == 0x2029:
-			b = fmt.Appendf(b, `\u%04x`, r)
-		default:
-			b = utf8.AppendRune(b, r)
-		}
+// quotedShort writes a string as JSON, the beginning of one that is too long.
+func quotedShort(s string) string {
+	q := payload.Quote(s)
+	for len(q) > maxValue {
+		s = strings.ToValidUTF8(s[:min(len(s), maxValue)*2/3], "")
+		q = payload.Quote(s + "…")
 	}
-	return append(b, '"')
+	return q
 }
 
 // Check reads the ledger from its first line to its last and reports each place at which

@@ -206,6 +206,7 @@ func TestKilled(t *testing.T) {
 	}
 	dir := t.TempDir()
 	l := OpenLedger(dir)
+	seen := 0
 	for n := range 20 {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestKilled$")
 		cmd.Env = append(os.Environ(), killed+"="+dir)
@@ -228,9 +229,10 @@ func TestKilled(t *testing.T) {
 		}
 		w := &Watch{dir: filepath.Join(dir, "work")}
 		states, err := w.known()
-		if err != nil || len(states) == 0 {
-			t.Fatalf("%d states, %v", len(states), err)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
 		}
+		seen = max(seen, len(states))
 		files, _ := os.ReadDir(w.dir)
 		whole := 0
 		for _, f := range files {
@@ -241,6 +243,9 @@ func TestKilled(t *testing.T) {
 		if whole != len(states) {
 			t.Fatalf("%d of %d states can be read", len(states), whole)
 		}
+	}
+	if seen == 0 {
+		t.Error("no process came to write a state")
 	}
 }
 
@@ -257,7 +262,7 @@ func FuzzLedgerLine(f *testing.F) {
 			t.Fatalf("%q: %v", line, err)
 		}
 		want := strings.ToValidUTF8(tool, "\ufffd")
-		if utf8.ValidString(tool) && len(tool) < maxValue/6 && got.Tool != want {
+		if utf8.ValidString(tool) && len(tool) < maxValue/12 && got.Tool != want {
 			t.Errorf("wrote %q, read %q", tool, got.Tool)
 		}
 		if len(got.Paths)+got.More != 3 {

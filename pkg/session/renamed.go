@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
@@ -52,7 +51,7 @@ func (w *Watch) renamed(ctx context.Context, path string, lines Lines, among []s
 	}
 	f := source.as(path, text)
 	if from != nil {
-		f.Past = append(f.Past, was)
+		f.newer = slices.Insert(f.newer, 0, was)
 	}
 	return f, nil
 }
@@ -70,7 +69,7 @@ func (w *Watch) mostAlike(files []*Work, lines Lines) (best *Work, text Text, er
 		if err != nil {
 			return nil, text, err
 		}
-		for _, t := range append([]Text{f.Now}, f.Past...) {
+		for _, t := range f.versions() {
 			enough := (len(lines.Exact) + 1) / 2
 			if content == nil {
 				enough = min(enough, (len(t.Exact)+1)/2)
@@ -88,7 +87,9 @@ func (w *Watch) mostAlike(files []*Work, lines Lines) (best *Work, text Text, er
 
 // as is the file under another name, as it was at t.
 func (f *Work) as(path string, t Text) *Work {
-	return &Work{Path: path, Actors: slices.Clone(f.Actors), Touched: slices.Clone(f.Touched), Heads: slices.Clone(f.Heads), Now: t, Past: slices.Clone(f.Past)}
+	before := f.before()
+	slices.Reverse(before)
+	return &Work{Path: path, Actors: slices.Clone(f.Actors), Touched: slices.Clone(f.Touched), Heads: slices.Clone(f.Heads), Now: t, newer: before}
 }
 
 // have counts the lines that are wanted, which are no fewer than those in common.
@@ -120,11 +121,11 @@ func (w *Watch) known() ([]*Work, error) {
 		if len(e.Name()) != len(workName("")) {
 			continue
 		}
-		data, err := os.ReadFile(filepath.Join(w.dir, e.Name()))
+		f, err := w.read(e.Name())
 		if err != nil {
 			return nil, err
 		}
-		if f, err := parseWork(data); err == nil {
+		if f != nil {
 			list = append(list, f)
 		}
 	}

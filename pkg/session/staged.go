@@ -96,13 +96,17 @@ func (f *Work) since(open []openCall, live func(Actor) bool) Owner {
 // ownersOf looks for lines in the versions of the file, the latest first, and then for
 // what a formatter made of them.
 func (f *Work) ownersOf(lines Lines) []Owner {
-	for _, t := range append([]Text{f.Now}, f.Past...) {
+	if f.Now.same(lines) {
+		return slices.Clone(f.Now.Owners)
+	}
+	versions := f.versions()
+	for _, t := range versions {
 		if t.same(lines) {
 			return slices.Clone(t.Owners)
 		}
 	}
 	found := by(lines, unset)
-	for _, t := range append([]Text{f.Now}, f.Past...) {
+	for _, t := range versions {
 		found = found.from(t, unset)
 	}
 	return found.along(f.Now, unset, alignOrNot(f.Now.Loose, found.Loose)).Owners

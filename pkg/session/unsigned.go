@@ -54,6 +54,15 @@ func (s *State) Owe(list ...Unsigned) error {
 	return nil
 }
 
+// Waiting lists what is still to be signed, and leaves it there.
+func (s *State) Waiting() ([]Unsigned, error) {
+	data, err := s.read(unsignedFile)
+	if err != nil {
+		return nil, fmt.Errorf("read what is to be signed: %w", err)
+	}
+	return parseUnsigned(string(data)), nil
+}
+
 // Owed takes what is still to be signed out of the state; whoever cannot sign it
 // puts it back with Owe. Entries that cannot be read are passed over.
 func (s *State) Owed() ([]Unsigned, error) {

@@ -2,8 +2,6 @@ package session
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
@@ -72,6 +71,8 @@ type Call struct {
 	// Process is the agent's, as agent.Process.Identity writes it; "" when it is not known.
 	// When it is gone, so is the call.
 	Process string
+	// Background says that the call goes on after the agent has gone on.
+	Background bool
 }
 
 // BeforeEdit is told of files that an agent is about to edit.
@@ -158,7 +159,7 @@ func (w *Watch) edited(ctx context.Context, a Actor, e Edited, heard bool, other
 
 // besides are those of the calls that may change a file, and are not an actor's own.
 func besides(a Actor, calls []openCall, path string) []openCall {
-	return slices.DeleteFunc(slices.Clone(calls), func(c openCall) bool { return !c.about(path) || c.Actor == a })
+	return slices.DeleteFunc(slices.Clone(calls), func(c openCall) bool { return !c.about(path) || c.Actor.same(a) })
 }
 
 // hand is the owner of what changed while an actor was at work: for sure, if not even
@@ -177,12 +178,15 @@ func (f *Work) hand(a Actor, sure bool, others []openCall) Owner {
 // oneOf is the owner of what any of these calls may have written, or none.
 func (f *Work) oneOf(calls []openCall) Owner {
 	first := f.actor(calls[0].Actor)
+	one := true
 	for _, c := range calls[1:] {
-		if f.actor(c.Actor) != first {
-			return Anyone
-		}
+		f.actor(c.Actor)
+		one = one && c.Actor.same(calls[0].Actor)
 	}
-	return perhaps(first)
+	if one {
+		return perhaps(first)
+	}
+	return Anyone
 }
 
 // begun is a file of which nothing is known but what it held.
@@ -340,14 +344,14 @@ func (w *Watch) AfterShell(ctx context.Context, c Call) error {
 	})
 }
 
-// Ended is told that none of a session's calls goes on: what changed since those began
-// that were not heard to end is the agent's, or not.
-func (w *Watch) Ended(ctx context.Context, session string) error {
+// Ended is told that none of a session's calls goes on, or none but those in the
+// background: what changed since the others began is the agent's, or not.
+func (w *Watch) Ended(ctx context.Context, session string, background bool) error {
 	if !w.Used() {
 		return nil
 	}
 	return w.locked(ctx, func(open []openCall) error {
-		_, err := w.closeAll(ctx, open, func(c openCall) bool { return c.Actor.Session == session })
+		_, err := w.closeAll(ctx, open, func(c openCall) bool { return c.Actor.Session == session && (background || !c.Background) })
 		return err
 	})
 }
@@ -408,6 +412,34 @@ func (w *Watch) ended(ctx context.Context, c openCall, dirty []repo.Dirty, other
 	return w.drop(w.callPath(c.Call))
 }
 
+// Prune drops the states of files that nobody has looked at since, but for those of files
+// that differ from HEAD.
+func (w *Watch) Prune(ctx context.Context, since time.Time) error {
+	if !w.Used() {
+		return nil
+	}
+	var needed map[string]bool
+	var err error
+	drop := prune(w.dir, since, func(name string) bool {
+		name = strings.TrimSuffix(name, pastEnd)
+		if len(name) != len(workName("")) || err != nil {
+			return true
+		}
+		if needed == nil {
+			needed = map[string]bool{}
+			var dirty []repo.Dirty
+			if dirty, err = w.tree.Dirty(ctx); err != nil {
+				return true
+			}
+			for _, d := range dirty {
+				needed[workName(d.Path)] = true
+			}
+		}
+		return needed[name]
+	})
+	return errors.Join(err, drop)
+}
+
 // noteStashes takes note of what was stashed since the last time, since it may come
 // back: by is who changed those files until then.
 func (w *Watch) noteStashes(ctx context.Context, by whose) error {
@@ -466,31 +498,6 @@ func (w *Watch) head(ctx context.Context, commit change.ID, path string) (Head, 
 		return Head{}, err
 	}
 	return Head{id.String(), content}, nil
-}
-
-// workName is the name of a file's state.
-func workName(path string) string {
-	sum := sha256.Sum256([]byte(path))
-	return hex.EncodeToString(sum[:16])
-}
-
-func (w *Watch) load(path string) (*Work, error) {
-	data, err := os.ReadFile(filepath.Join(w.dir, workName(path)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	f, err := parseWork(data)
-	if err != nil || f.Path != path {
-		return nil, nil // as good as lost: what is new is nobody's that is known
-	}
-	return f, nil
-}
-
-func (w *Watch) save(f *Work) error {
-	return w.put(filepath.Join(w.dir, workName(f.Path)), string(f.appendTo(nil)))
 }
 
 // put writes a file of the state whole or not at all.
@@ -573,6 +580,9 @@ func (c openCall) String() string {
 	if c.partial {
 		b.WriteString("partial\n")
 	}
+	if c.Background {
+		b.WriteString("background\n")
+	}
 	b.WriteString("end\n")
 	return b.String()
 }
@@ -605,6 +615,8 @@ func parseCall(text string) (c openCall, err error) {
 			c.dirty = append(c.dirty, v[0])
 		case word == "partial" && len(v) == 0:
 			c.partial = true
+		case word == "background" && len(v) == 0:
+			c.Background = true
 		default:
 			return c, errCall
 		}
@@ -651,3 +663,6 @@ func (w *Watch) open() ([]openCall, error) {
 	}
 	return open, nil
 }
+
+// Content is what the work tree holds at a path; nil when nothing.
+func (w *Watch) Content(path string) ([]byte, error) { return w.tree.Read(path) }

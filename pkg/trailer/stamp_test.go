@@ -140,6 +140,37 @@ func TestLift(t *testing.T) {
 	}
 }
 
+func TestLiftable(t *testing.T) {
+	for message, want := range map[string]bool{
+		"s\n\nAI-Provenance: x\n\nbody\n":                              true,
+		"s\n\n\t AI-Attestation: x\n\nbody\n":                          true,
+		"s\n\nAI-Provenance: " + strings.Repeat("x", 300) + "\n\nb\n":  true,
+		"AI-Provenance: x\n":                                           true,
+		"s\n\n---\n\nAI-Provenance: x\n":                               true,
+		"s\n\nai-provenance: x\n\nbody\n":                              false,
+		"s\n\nAI-Provenance : x\n":                                     false,
+		"s\n\nAI-Provenance: x;y\n\nbody\n":                            false,
+		"s\n\nfoo\rAI-Provenance: x\n\nbody\n":                         false,
+		"s\n\nAI-Provenance: x\n  folded\n":                            true,
+		"s\n\n\u200bAI-Provenance: x\n\nbody\n":                        false,
+		"s\n\nA: b\n\x00AI-Provenance: x\n":                            false,
+		"s\n\n---\n\n---- text\n\nAI-Provenance: x\nAI-Attestation: y": true,
+	} {
+		_, err := trailer.Read([]byte(message))
+		var ambiguous *trailer.AmbiguousError
+		if !errors.As(err, &ambiguous) || ambiguous.Liftable() != want {
+			t.Errorf("%q: %v, want liftable %v", message, err, want)
+		}
+		rest, _ := trailer.Buffer{Verbatim: true}.Lift([]byte(message))
+		if _, err := trailer.Read(rest); (err == nil) != want {
+			t.Errorf("%q without its lines: %v", message, err)
+		}
+	}
+	if (&trailer.AmbiguousError{}).Liftable() {
+		t.Error("no line is none to lift")
+	}
+}
+
 // modelClean is git's cleanup, written once more, from git-stripspace(1).
 func modelClean(b trailer.Buffer, message string) string {
 	char := b.Comment

@@ -91,6 +91,13 @@ type AmbiguousError struct {
 
 func (e *AmbiguousError) Error() string { return place(e.Line, e.Text) + e.Reason }
 
+// Liftable reports whether the line is one that Buffer.Lift takes out, as far as the
+// part of it tells that is kept here, or one of dashes that is in the way of such lines.
+func (e *AmbiguousError) Liftable() bool {
+	_, ours := reservedLine([]byte(e.Text))
+	return ours || e.Text != "" && divider([]byte(e.Text)) == 0
+}
+
 // MalformedError reports a reserved trailer that stands where it should and
 // holds what no value can hold, or more of them than there may be.
 type MalformedError struct {

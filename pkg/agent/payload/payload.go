@@ -173,16 +173,20 @@ func (v Value) String() string {
 	return string(b)
 }
 
-// Strings are the strings of an array. An item that is none makes it nil.
-func (v Value) Strings() (list []string) {
+// Strings are the strings of an array. A value that is there and is anything
+// else, items that are no strings included, is not ok.
+func (v Value) Strings() (list []string, ok bool) {
+	if v.Exists() && (len(v.text) == 0 || v.text[0] != '[') {
+		return nil, false
+	}
 	for item := range v.Items() {
 		b, ok := item.Bytes()
 		if !ok {
-			return nil
+			return nil, false
 		}
 		list = append(list, string(b))
 	}
-	return list
+	return list, true
 }
 
 // Int is the value of a number without fraction or exponent.

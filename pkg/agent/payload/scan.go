@@ -110,6 +110,8 @@ func (s *scanner) list(end byte, item func() error) error {
 			return s.close()
 		case ',':
 			s.pos++
+		case 0:
+			return s.fault("it breaks off, or holds a zero byte")
 		default:
 			return s.fault("want a comma or %c", end)
 		}

@@ -32,10 +32,8 @@ import (
 )
 
 // Names reports whether spec names a key that Open reads, and not one for package
-// sshkey: a URI, or a file called *.pem or *.key (cosign's own name for it).
-func Names(spec string) bool {
-	return strings.Contains(spec, "://") || strings.HasSuffix(spec, ".pem") || strings.HasSuffix(spec, ".key")
-}
+// sshkey.
+func Names(spec string) bool { return attestation.NamesDSSE(spec) }
 
 // Open finds the key that spec names: the path of a private key in PEM ("~/" is
 // the home directory), as openssl and cosign write it, or the URI of a key in
@@ -122,9 +120,26 @@ func Envelope(provenanceValues []string, a attestation.Attestation) ([]byte, err
 	if a.Scheme != attestation.DSSE {
 		return nil, fmt.Errorf("an attestation signed as %s has no DSSE envelope; export it as sshsig", a.Scheme)
 	}
+	return envelope(attestation.Statement(provenanceValues, a), a.Key, a.Sig)
+}
+
+// Seal signs an in-toto statement of any predicate type and returns its DSSE envelope. A
+// key that does not sign as DSSE is an error.
+func Seal(ctx context.Context, key attestation.Signer, statement []byte) ([]byte, error) {
+	scheme, sig, err := key.Sign(ctx, statement)
+	if err == nil && scheme != attestation.DSSE {
+		err = fmt.Errorf("it signs as %s; a DSSE envelope takes a PEM file or the URI of a key service", scheme)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sign with key %s: %w", key.PublicKey().Fingerprint(), err)
+	}
+	return envelope(statement, key.PublicKey().Fingerprint(), sig)
+}
+
+func envelope(statement []byte, key string, sig []byte) ([]byte, error) {
 	return json.Marshal(dsse.Envelope{
 		PayloadType: attestation.PayloadType,
-		Payload:     base64.StdEncoding.EncodeToString(attestation.Statement(provenanceValues, a)),
-		Signatures:  []dsse.Signature{{KeyID: a.Key, Sig: base64.StdEncoding.EncodeToString(a.Sig)}},
+		Payload:     base64.StdEncoding.EncodeToString(statement),
+		Signatures:  []dsse.Signature{{KeyID: key, Sig: base64.StdEncoding.EncodeToString(sig)}},
 	})
 }

@@ -97,6 +97,15 @@ func TestSigstoreAcceptsTheEnvelope(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			opened, err := Open(context.Background(), writeKey(t, key))
+			if err != nil {
+				t.Fatal(err)
+			}
+			const other = `{"_type":"https://in-toto.io/Statement/v1","predicateType":"https://example.com/v1"}`
+			sealed, err := Seal(context.Background(), opened, []byte(other))
+			if err != nil {
+				t.Fatal(err)
+			}
 
 			hash := crypto.SHA256
 			if ec, ok := key.(*ecdsa.PrivateKey); ok && ec.Curve == elliptic.P384() {
@@ -114,6 +123,9 @@ func TestSigstoreAcceptsTheEnvelope(t *testing.T) {
 			}
 			if want := attestation.Statement(values, a); string(payload) != string(want) {
 				t.Errorf("payload\n%s\nwant\n%s", payload, want)
+			}
+			if err := verifier.VerifySignature(bytes.NewReader(sealed), nil); err != nil || string(payload) != other {
+				t.Errorf("sigstore refuses\n%s\n%v", sealed, err)
 			}
 		})
 	}
@@ -213,4 +225,14 @@ func TestOpen(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+func TestOnlyDSSEIsSealed(t *testing.T) {
+	ssh, err := attestation.NewSigner(newKeys(t)["ed25519"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Seal(context.Background(), ssh, []byte("{}")); err == nil || !strings.Contains(err.Error(), "signs as sshsig") {
+		t.Errorf("an SSH key gives %v", err)
+	}
 }

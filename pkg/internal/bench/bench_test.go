@@ -195,17 +195,23 @@ func clone(b *testing.B, files int, bin string) *gittest.Repo {
 func edit(b *testing.B, r *gittest.Repo, files, lines, n int) {
 	b.Helper()
 	for f := range files {
-		var text strings.Builder
-		for l := range lines {
-			if l%10 == n%10 {
-				fmt.Fprintf(&text, "line %d of file %d as edit %d left it\n", l, f, n)
-			} else {
-				fmt.Fprintf(&text, "line %d of file %d, not touched lately\n", l, f)
-			}
-		}
-		r.Write(b, fmt.Sprintf("0000/edited%d", f), text.String())
+		editTo(b, r, f, lines, n)
 	}
 	r.Git(b, "add", "0000")
+}
+
+// editTo changes every tenth line of a file.
+func editTo(b *testing.B, r *gittest.Repo, f, lines, n int) {
+	b.Helper()
+	var text strings.Builder
+	for l := range lines {
+		if l%10 == n%10 {
+			fmt.Fprintf(&text, "line %d of file %d as edit %d left it\n", l, f, n)
+		} else {
+			fmt.Fprintf(&text, "line %d of file %d, not touched lately\n", l, f)
+		}
+	}
+	r.Write(b, fmt.Sprintf("0000/edited%d", f), text.String())
 }
 
 func link(b *testing.B, from, to string) {
@@ -350,6 +356,85 @@ func enforce(b *testing.B, bin string, server *gittest.Repo) *signed.Writer {
 	}
 	w.Tool, w.Model = "claude-code/2.1.330", "anthropic/claude-sonnet-4-5"
 	return w
+}
+
+// BenchmarkRepair stamps 1,000 commits of ten files each that no hook saw, beside
+// git's own ways to write a history anew: fast-export into fast-import, which reads
+// no file, and filter-branch with an empty trailer on the last hundred of them, once.
+func BenchmarkRepair(b *testing.B) {
+	bin := programs(b)
+	const commits = 1000
+	original := clone(b, 200, bin)
+	install(b, bin, original)
+	base := original.Git(b, "rev-parse", "main")
+	rewritten(b, original, commits)
+	c := newContest(b)
+	for n := 0; b.Loop(); n++ {
+		export := copied(b, original)
+		cmd := export.Command("fast-import", "--quiet", "--force")
+		list := export.Command("fast-export", "--no-data", "--reencode=no", "--refspec=refs/heads/main:refs/heads/copy", base+"..main")
+		c.run("fast-export", fed(b, list, cmd))
+
+		repaired := copied(b, original)
+		repair := exec.Command(filepath.Join(bin, "gatekeeper"), "repair", base+"..main")
+		repair.Dir, repair.Env = repaired.Dir, repaired.Env
+		c.run("repair", repair)
+		if got := strings.Count(repaired.Git(b, "log", "--format=%B", base+".."), "AI-Attestation: v1 "); got != commits {
+			b.Fatalf("%d commits were stamped, want %d", got, commits)
+		}
+		if n == 0 {
+			filter := copied(b, original)
+			filter.Env = append(filter.Env, "FILTER_BRANCH_SQUELCH_WARNING=1")
+			c.run("filter-branch-of-100", filter.Command("filter-branch", "--msg-filter", "cat; echo; echo X: y", "main~100..main"))
+		}
+	}
+	c.report("fast-export", "repair", "filter-branch-of-100")
+	b.ReportMetric(commits/c.median("repair"), "commits/s")
+}
+
+// rewritten puts commits of ten files of 50 lines each upon main, past all hooks.
+func rewritten(b *testing.B, r *gittest.Repo, commits int) {
+	b.Helper()
+	var in strings.Builder
+	for n := range commits {
+		fmt.Fprintf(&in, "commit refs/heads/main\ncommitter A <a@example.com> %d +0000\ndata 7\nChange\n\n", n)
+		if n == 0 {
+			in.WriteString("from refs/heads/main^0\n")
+		}
+		for f := range 10 {
+			var text strings.Builder
+			for l := range 50 {
+				edit := 0
+				if l%10 == n%10 {
+					edit = n
+				}
+				fmt.Fprintf(&text, "line %d of file %d as edit %d left it\n", l, f, edit)
+			}
+			fmt.Fprintf(&in, "M 100644 inline edited/%d\ndata %d\n%s\n", f, text.Len(), &text)
+		}
+	}
+	if _, stderr, err := r.Run(in.String(), "fast-import", "--quiet"); err != nil {
+		b.Fatalf("fast-import: %v\n%s", err, stderr)
+	}
+	r.Git(b, "reset", "-q", "--hard")
+}
+
+// copied is a repository of its own with all that another has.
+func copied(b *testing.B, r *gittest.Repo) *gittest.Repo {
+	b.Helper()
+	c := &gittest.Repo{Dir: b.TempDir(), Env: r.Env}
+	if err := os.CopyFS(c.Dir, os.DirFS(r.Dir)); err != nil {
+		b.Fatal(err)
+	}
+	return c
+}
+
+// fed is read with the output of list as its input.
+func fed(b *testing.B, list, read *exec.Cmd) *exec.Cmd {
+	b.Helper()
+	piped(b, list, read)
+	read.Stdout = nil
+	return read
 }
 
 // BenchmarkDigest is the change digest of a commit, beside git's own diff of it.

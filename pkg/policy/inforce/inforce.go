@@ -65,8 +65,13 @@ func Server(ctx context.Context, r *repo.Repo) (Policy, error) {
 	if err != nil {
 		return Policy{}, err
 	}
+	return Named(ctx, r, settings.Value(Setting))
+}
+
+// Named is Server for those who have read the Setting already.
+func Named(ctx context.Context, r *repo.Repo, named string) (Policy, error) {
 	own := filepath.Join(r.CommonDir, "gatekeeper", File)
-	switch named, _ := settings.Get(Setting); {
+	switch {
 	case named == "":
 		return FromFile(own)
 	case named == "repo":
