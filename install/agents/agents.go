@@ -81,6 +81,12 @@ func Title(name string) string {
 	return name
 }
 
+// Unproven reports whether an agent was set up from its documentation alone.
+func Unproven(name string) bool {
+	a, _ := known(name)
+	return a.unproven
+}
+
 func known(name string) (agent, bool) {
 	list := all()
 	i := slices.IndexFunc(list, func(a agent) bool { return a.name == name })

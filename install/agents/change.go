@@ -99,7 +99,11 @@ func (c *Change) prepare(name string) error {
 	if len(c.edits) > before {
 		done = Wrote
 	}
-	c.report(ac, Report{Name: name, Done: done, Where: where(ac.record.paths())})
+	r := Report{Name: name, Done: done, Where: where(ac.record.paths())}
+	if name := off(targets); name != "" {
+		r.Detail = name + " there keeps every hook from running"
+	}
+	c.report(ac, r)
 	return nil
 }
 
@@ -138,6 +142,23 @@ func (c *Change) begin(name string) (*agentChange, error) {
 func (c *Change) report(ac *agentChange, r Report) {
 	ac.report = len(c.Reports)
 	c.Reports = append(c.Reports, r)
+}
+
+// off names the setting that keeps the hooks in a file from running.
+func off(targets []target) string {
+	for _, t := range targets {
+		if t.hooks == nil || t.hooks.off.path == nil {
+			continue
+		}
+		f, err := readFile(t.file)
+		if err != nil || f.data == nil {
+			continue
+		}
+		if d, err := parseDocument(t.file, f.data); err == nil {
+			return t.hooks.switchedOff(d)
+		}
+	}
+	return ""
 }
 
 // where is what people are told of where entries are.
@@ -255,7 +276,9 @@ func (c *Change) takeFrom(ac *agentChange, t target, r *Report) error {
 	var bad *BadFile
 	switch {
 	case errors.As(err, &bad):
-		c.leave(r, bad.Error())
+		if slices.Contains(ac.had.paths(), t.file) {
+			c.leave(r, bad.Error())
+		}
 		return nil
 	case err != nil:
 		return err
@@ -279,10 +302,13 @@ func (c *Change) takeFrom(ac *agentChange, t target, r *Report) error {
 			}
 			return nil
 		}
-		if e.after = rest; bare && c.madeByUs(ac, f) {
+		took := !bytes.Equal(rest, f.data)
+		switch {
+		case bare && c.madeByUs(ac, f, took):
 			e.after = nil
-		}
-		if bytes.Equal(rest, f.data) && e.after != nil {
+		case took:
+			e.after = rest
+		default:
 			ac.record.forget(t.file)
 			return nil
 		}
@@ -309,8 +335,8 @@ func (c *Change) leave(r *Report, why string) {
 }
 
 // madeByUs reports whether a file was not there before us. Where the record of it is
-// lost, one without a copy of what was before is taken for ours.
-func (c *Change) madeByUs(ac *agentChange, f file) bool {
+// lost, one that held our entries and has no copy of what was before is taken for ours.
+func (c *Change) madeByUs(ac *agentChange, f file, took bool) bool {
 	if info, err := os.Lstat(f.path); err != nil || !info.Mode().IsRegular() {
 		return false // a link that somebody has made
 	}
@@ -318,7 +344,7 @@ func (c *Change) madeByUs(ac *agentChange, f file) bool {
 		return true
 	}
 	_, err := os.Lstat(f.path + backupEnd)
-	return len(ac.had.paths()) == 0 && errors.Is(err, fs.ErrNotExist)
+	return took && len(ac.had.paths()) == 0 && errors.Is(err, fs.ErrNotExist)
 }
 
 // Apply does it, all or nothing.

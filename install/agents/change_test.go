@@ -565,7 +565,7 @@ func TestClonesThatWantTheEntries(t *testing.T) {
 	gone := map[string]bool{}
 	installed := func(common string) bool { return !gone[common] }
 	for _, common := range []string{"/src/a/.git", "/src/b\nc/.git", "/src/a/.git"} {
-		if err := u.world().KeepClone(common); err != nil {
+		if _, err := u.world().KeepClone(common); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -25,6 +25,7 @@ func claudeCode() agent {
 				{"Stop", group("", hook...)},
 				{"SessionEnd", group("", hook...)},
 			})
+			h.off = offSwitch{[]string{"disableAllHooks"}, "true"}
 			return []target{h.target(filepath.Join(dir, "settings.json"), command)}
 		},
 	}

@@ -12,20 +12,21 @@ import (
 // Entries are of the user and serve all clones, so what clones there are is kept, too: a
 // file for each, called after the digest of its common git directory, which it holds.
 
-// KeepClone notes that the clone with this common git directory wants the entries.
-func (w World) KeepClone(common string) error {
+// KeepClone notes that the clone with this common git directory wants the entries. added
+// is false where that is noted already.
+func (w World) KeepClone(common string) (added bool, err error) {
 	dir := w.state("clones")
 	if dir == "" {
-		return errors.New("the environment names no home directory")
+		return false, errors.New("the environment names no home directory")
 	}
 	path := filepath.Join(dir, digest([]byte(common))[:16])
 	if old, err := os.ReadFile(path); err == nil && string(old) == common+"\n" {
-		return nil
+		return false, nil
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
+		return false, err
 	}
-	return writeFile(path, []byte(common+"\n"), 0o644)
+	return true, writeFile(path, []byte(common+"\n"), 0o644)
 }
 
 // DropClone takes that back.

@@ -311,6 +311,14 @@ func TestLookSaysHowItStands(t *testing.T) {
 	if s := state("claude-code"); !s.Placed || s.InPlace {
 		t.Errorf("claude-code without an event: %+v", s)
 	}
+	u.place("claude-code")
+	u.write(".claude/settings.json", strings.Replace(u.read(".claude/settings.json"), "{", `{"disableAllHooks": true,`, 1))
+	if s := state("claude-code"); !s.InPlace || s.Off != "disableAllHooks" || s.Works() {
+		t.Errorf("claude-code with its hooks off: %+v", s)
+	}
+	if reports := u.place("claude-code"); reports[0].Done != Kept || !strings.Contains(reports[0].Detail, "disableAllHooks") {
+		t.Errorf("said is %+v", reports)
+	}
 	if err := os.Remove(u.binary); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package agents
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/tailscale/hujson"
 )
@@ -15,6 +16,13 @@ type hooksFile struct {
 	command func(entry hujson.Value) (string, bool) // of one hook, which may be anybody's
 	grouped bool                                    // hooks stand in groups {matcher, hooks: […]}
 	ours    func(command string) bool
+	off     offSwitch
+}
+
+// An offSwitch is a setting in the same file that keeps all hooks from running.
+type offSwitch struct {
+	path []string
+	at   string // the literal that switches them off
 }
 
 // An event is an array below "hooks", and what we put there.
@@ -279,4 +287,20 @@ func (h hooksFile) positions(d *document) (all []position) {
 		}
 	}
 	return all
+}
+
+// switchedOff names the setting that keeps all hooks of the document from running.
+func (h hooksFile) switchedOff(d *document) string {
+	v := d.root
+	for _, name := range h.off.path {
+		o, ok := v.Value.(*hujson.Object)
+		if !ok || index(o, name) < 0 {
+			return ""
+		}
+		v = o.Members[index(o, name)].Value
+	}
+	if l, ok := v.Value.(hujson.Literal); ok && string(l) == h.off.at {
+		return strings.Join(h.off.path, ".")
+	}
+	return ""
 }

@@ -27,6 +27,7 @@ func geminiCLI() agent {
 				{"AfterAgent", group("", hook...)},
 				{"SessionEnd", group("", hook...)},
 			})
+			h.off = offSwitch{[]string{"hooksConfig", "enabled"}, "false"}
 			return []target{h.target(filepath.Join(dir, "settings.json"), command)}
 		},
 	}

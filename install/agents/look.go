@@ -13,12 +13,13 @@ import (
 type State struct {
 	Name     string
 	Title    string
-	Found    bool // its configuration or its program is here
-	Hooks    bool // it has hooks that could be used
-	Unproven bool // what is known of it comes from its documentation alone
-	Placed   bool // our entries were put in
-	InPlace  bool // and all stand where they were put
-	Program  bool // and what they call is there
+	Found    bool   // its configuration or its program is here
+	Hooks    bool   // it has hooks that could be used
+	Unproven bool   // what is known of it comes from its documentation alone
+	Placed   bool   // our entries were put in
+	InPlace  bool   // and all stand where they were put
+	Program  bool   // and what they call is there
+	Off      string // the agent's own setting that keeps hooks from running
 	Where    string
 	Since    time.Time // when they were put in
 	Heard    time.Time // the latest event since then; zero for none
@@ -28,7 +29,7 @@ type State struct {
 
 // Works reports whether nothing is known to keep its events from us.
 func (s State) Works() bool {
-	return s.Placed && s.InPlace && s.Program && (s.Trust == nil || s.Trust.All())
+	return s.Placed && s.InPlace && s.Program && s.Off == "" && (s.Trust == nil || s.Trust.All())
 }
 
 // Look says how it stands with each agent that was found or has entries, by name.
@@ -43,6 +44,7 @@ func (w World) Look() (states []State, err error) {
 		if i >= 0 {
 			s.Placed, s.Since, s.Heard = true, noted[i].Since, noted[i].Heard
 			s.InPlace = noted[i].InPlace() && w.complete(a)
+			s.Off = off(a.targets(w, a.dir(w)))
 			if err := w.lookAtRecord(&s); err != nil {
 				return nil, err
 			}

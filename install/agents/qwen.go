@@ -23,6 +23,7 @@ func qwenCode() agent {
 				{"Stop", group("", hook...)},
 				{"SessionEnd", group("", hook...)},
 			})
+			h.off = offSwitch{[]string{"disableAllHooks"}, "true"}
 			return []target{h.target(filepath.Join(dir, "settings.json"), command)}
 		},
 	}

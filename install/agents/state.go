@@ -259,6 +259,15 @@ func (w World) Lock() (unlock func(), err error) {
 	}, nil
 }
 
+// LockIfUsed is Lock where there is something to keep apart: it makes nothing in the
+// home of somebody who has no agents.
+func (w World) LockIfUsed() (unlock func(), err error) {
+	if dir := w.state(); dir == "" || !isDir(dir) {
+		return func() {}, nil
+	}
+	return w.Lock()
+}
+
 // tidy removes directories of our state that hold nothing.
 func (w World) tidy() {
 	for _, below := range []string{"install", "clones", "agents", ""} {
