@@ -101,7 +101,7 @@ func (s *site) keepClone(w agents.World, c agents.Choice) error {
 		return nil
 	}
 	if added {
-		s.undo = append(s.undo, func() error { return w.DropClone(s.common) })
+		s.undo = append(s.undo, func() error { _, err := w.DropClone(s.common); return err })
 	}
 	return err
 }
@@ -229,8 +229,11 @@ func (s *site) leaveAgents(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	s.undo = append(s.undo, func() error { _, err := w.KeepClone(s.common); return err })
-	return w.DropClone(s.common)
+	dropped, err := w.DropClone(s.common)
+	if dropped {
+		s.undo = append(s.undo, func() error { _, err := w.KeepClone(s.common); return err })
+	}
+	return err
 }
 
 // clientStands reports whether a clone has gatekeeper installed.

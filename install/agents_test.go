@@ -3,6 +3,7 @@ package install
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,22 +14,31 @@ import (
 // withAgents is a bench whose user has Claude Code and Gemini CLI.
 func withAgents(t *testing.T) *bench {
 	b := newBench(t)
+	b.agents = "auto"
+	b.Env = append(b.Env, "PATH="+programs(t))
 	b.binary("gatekeeper-agent")
 	b.write(b.home(".claude/settings.json"), "{\n  // mine\n  \"model\": \"opus\"\n}\n")
 	b.write(b.home(".gemini/settings.json"), "{}")
 	return b
 }
 
-func (b *bench) home(name string) string { return filepath.Join(filepath.Dir(b.config()), name) }
-
-func (b *bench) config() string {
-	for _, kv := range b.Env {
-		if path, ok := strings.CutPrefix(kv, "GIT_CONFIG_GLOBAL="); ok {
-			return path
+// programs is a folder with what an installation calls, and no agent of the machine.
+func programs(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	for _, name := range []string{"git", "ssh-keygen", "sh"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(path, filepath.Join(folder, name)); err != nil {
+			t.Fatal(err)
 		}
 	}
-	return ""
+	return folder
 }
+
+func (b *bench) home(name string) string { return filepath.Join(b.getenv("HOME"), name) }
 
 // homeNow is the home without the signing key and gatekeeper's own notes, which stay.
 func (b *bench) homeNow() picture {

@@ -577,7 +577,7 @@ func TestClonesThatWantTheEntries(t *testing.T) {
 		t.Errorf("others are %q, %v", others, err)
 	}
 	for _, common := range []string{"/src/a/.git", "/src/b\nc/.git", "/src/never/.git"} {
-		if err := u.world().DropClone(common); err != nil {
+		if _, err := u.world().DropClone(common); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -29,17 +29,20 @@ func (w World) KeepClone(common string) (added bool, err error) {
 	return true, writeFile(path, []byte(common+"\n"), 0o644)
 }
 
-// DropClone takes that back.
-func (w World) DropClone(common string) error {
+// DropClone takes that back. dropped is false where nothing was noted.
+func (w World) DropClone(common string) (dropped bool, err error) {
 	dir := w.state("clones")
 	if dir == "" {
-		return nil
+		return false, nil
 	}
-	if err := os.Remove(filepath.Join(dir, digest([]byte(common))[:16])); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	err = os.Remove(filepath.Join(dir, digest([]byte(common))[:16]))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
 	}
-	w.tidy()
-	return nil
+	if err == nil {
+		w.tidy()
+	}
+	return err == nil, err
 }
 
 // OtherClones are the clones that want the entries, but for one. installed says
