@@ -88,6 +88,7 @@ var heavy = []struct{ library, reason string }{
 	{"github.com/sigstore", "it would be more than the rest of the binary"},
 	{"github.com/urfave/cli/v2", "two words of arguments need no framework"},
 	{"github.com/BurntSushi/toml", "a hook on every commit has no policy to read"},
+	{"github.com/tailscale/hujson", "an agent's configuration is read when something is installed, not when it calls"},
 	{"golang.org/x/crypto/ssh", "the key is read and used with the standard library"},
 	{"net/http", "a commit must not wait for a network, and its tables cost start-up"},
 	{"text/template", "it keeps the linker from dropping unused methods"},
