@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
@@ -43,8 +44,9 @@ const (
 	Unknown = -2 // perhaps an agent's
 )
 
-// MaxTrace bounds the text of a trace, in bytes. What would be longer is not written.
-const MaxTrace = 1 << 20
+// MaxTrace bounds the text of a trace, in bytes: what a server takes of one record. What
+// would be longer is not written.
+const MaxTrace = attestation.MaxDetached
 
 const traceHead = "gatekeeper trace v1\n"
 
