@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
@@ -238,6 +239,23 @@ func DropTrace(commonDir string, d provenance.Digest) error {
 		return nil
 	}
 	return err
+}
+
+// PruneTraces forgets the traces that were kept before a time. They are of commits that
+// were amended or thrown away.
+func PruneTraces(commonDir string, before time.Time) error {
+	dir := filepath.Dir(keptTrace(commonDir, provenance.Digest{}))
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("forget old traces: %w", err)
+	}
+	var all []error
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && info.ModTime().Before(before) {
+			all = append(all, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return errors.Join(all...)
 }
 
 func keptTrace(commonDir string, d provenance.Digest) string {
