@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,8 +27,11 @@ import (
 const shipTimeout = time.Minute
 
 // shipTries bounds how often records are sent anew because somebody else sent some
-// with the same key meanwhile.
-const shipTries = 5
+// with the same key meanwhile, and shipPause how long the first wait is, at most.
+const (
+	shipTries = 8
+	shipPause = 50 * time.Millisecond
+)
 
 // ship sends the records that the remote may lack, ahead of the branch, so that they
 // are there when it judges the commits. It returns the refs that it could not send.
@@ -58,45 +62,53 @@ func (p push) ship(ctx context.Context) (unsent []string, why error) {
 func (p push) shipOne(ctx context.Context, ref string) error {
 	ctx, cancel := context.WithTimeout(ctx, shipTimeout)
 	defer cancel()
-	var err error
-	for range shipTries {
-		if err = p.git(ctx, "push", "--quiet", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",
-			"--end-of-options", p.remote.url, ref+":"+ref); err == nil {
-			return nil
+	pause := shipPause
+	for try := 1; ; try++ {
+		raced, err := p.send(ctx, ref)
+		if err == nil || !raced || try == shipTries {
+			return err
 		}
-		if moved := p.fetchInto(ctx, ref); moved != nil {
-			return err // it is not that the remote has more
+		p.fetchInto(ctx, ref)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(rand.N(pause)): // so that those who race do not keep in step
+			pause *= 2
 		}
 	}
-	return err
 }
 
-// fetchInto joins ours with the remote's copy of a ref. It is an error when that
-// brings nothing.
-func (p push) fetchInto(ctx context.Context, ref string) error {
-	ours, err := p.repo.Ref(ctx, ref)
-	if err != nil {
-		return err
+// send pushes one ref. When that is refused, raced says whether it may be because
+// somebody else moved the ref.
+func (p push) send(ctx context.Context, ref string) (raced bool, err error) {
+	out, err := p.git(ctx, "push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",
+		"--end-of-options", p.remote.url, ref+":"+ref)
+	if err == nil {
+		return false, nil
 	}
-	fetched := "refs/gatekeeper/fetched/" + ours.String()
-	if err := p.git(ctx, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+	for line := range strings.Lines(out) {
+		// git-push(1): FLAG TAB FROM:TO TAB SUMMARY (REASON), with ! for a ref that was refused.
+		if fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t"); len(fields) == 3 && fields[0] == "!" {
+			return !strings.Contains(fields[2], "hook declined"), fmt.Errorf("git push: %s", gate.Plain(fields[2]))
+		}
+	}
+	return false, err
+}
+
+// fetchInto joins ours with the remote's copy of a ref, where it has one and nobody else
+// does the same in this clone. Whether that was enough the next push tells.
+func (p push) fetchInto(ctx context.Context, ref string) {
+	fetched := fmt.Sprintf("refs/gatekeeper/fetched/%d", os.Getpid())
+	if _, err := p.git(ctx, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
 		"--end-of-options", p.remote.url, "+"+ref+":"+fetched); err != nil {
-		return err
+		return
 	}
 	theirs, err := p.repo.Ref(ctx, fetched)
 	if err != nil {
-		return err
+		return
 	}
-	if err := record.Join(ctx, p.repo, ref, theirs, p.hook.Now()); err != nil {
-		return err
-	}
-	if err := p.repo.UpdateRef(ctx, fetched, "", theirs, "gatekeeper"); err != nil {
-		return err
-	}
-	if now, err := p.repo.Ref(ctx, ref); err != nil || now == ours {
-		return errors.Join(errors.New("nothing new"), err)
-	}
-	return nil
+	_ = record.Join(ctx, p.repo, ref, theirs, p.hook.Now())
+	_ = p.repo.UpdateRef(ctx, fetched, "", theirs, "gatekeeper")
 }
 
 // fetchRecords fetches what others keep beside their commits. Ours, where they have
@@ -104,22 +116,23 @@ func (p push) fetchInto(ctx context.Context, ref string) error {
 func (p push) fetchRecords(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, shipTimeout)
 	defer cancel()
-	_ = p.git(ctx, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+	_, _ = p.git(ctx, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
 		"--end-of-options", p.remote.url, record.Prefix+"*:"+record.Prefix+"*")
 }
 
-// git runs git as the person would, and tells in its error what git said last.
-func (p push) git(ctx context.Context, args ...string) error {
+// git runs git as the person would and returns what it printed. Its error tells what git
+// said last.
+func (p push) git(ctx context.Context, args ...string) (string, error) {
 	cmd := p.repo.Porcelain(ctx, args...)
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	var printed, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &printed, &said
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
-		return fmt.Errorf("git %s: %s", args[0], gate.Plain(lines[len(lines)-1]))
+		err = fmt.Errorf("git %s: %s", args[0], gate.Plain(lines[len(lines)-1]))
 	}
-	return err
+	return printed.String(), err
 }
 
 // dryRun reports whether the push only pretends, where that can be seen: then

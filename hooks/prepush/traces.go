@@ -3,6 +3,7 @@ package prepush
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
@@ -62,8 +63,12 @@ func (p push) addTraces(ctx context.Context) error {
 	for _, d := range sent {
 		all = append(all, record.DropTrace(p.repo.CommonDir, d))
 	}
+	all = append(all, record.PruneTraces(p.repo.CommonDir, p.hook.Now().Add(-keep)))
 	return errors.Join(all...)
 }
+
+// keep is how long a trace waits for its commit to be pushed.
+const keep = 180 * 24 * time.Hour
 
 // maxTracedCommit bounds a commit that is looked at for a trace, in bytes.
 const maxTracedCommit = 1 << 20

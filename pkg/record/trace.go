@@ -11,7 +11,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
@@ -43,8 +45,9 @@ const (
 	Unknown = -2 // perhaps an agent's
 )
 
-// MaxTrace bounds the text of a trace, in bytes. What would be longer is not written.
-const MaxTrace = 1 << 20
+// MaxTrace bounds the text of a trace, in bytes: what a server takes of one record. What
+// would be longer is not written.
+const MaxTrace = attestation.MaxDetached
 
 const traceHead = "gatekeeper trace v1\n"
 
@@ -236,6 +239,23 @@ func DropTrace(commonDir string, d provenance.Digest) error {
 		return nil
 	}
 	return err
+}
+
+// PruneTraces forgets the traces that were kept before a time. They are of commits that
+// were amended or thrown away.
+func PruneTraces(commonDir string, before time.Time) error {
+	dir := filepath.Dir(keptTrace(commonDir, provenance.Digest{}))
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("forget old traces: %w", err)
+	}
+	var all []error
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && info.ModTime().Before(before) {
+			all = append(all, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return errors.Join(all...)
 }
 
 func keptTrace(commonDir string, d provenance.Digest) string {

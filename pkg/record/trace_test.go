@@ -1,8 +1,10 @@
 package record
 
 import (
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -87,4 +89,32 @@ func FuzzParseTrace(f *testing.F) {
 			t.Errorf("%q came back as %q", text, trace.String())
 		}
 	})
+}
+
+func TestTracesThatNobodySendsAreForgotten(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Now()
+	if err := PruneTraces(dir, now); err != nil {
+		t.Fatal("where there are none:", err)
+	}
+	old, young := Trace{Records: []string{"none via=hook"}}, Trace{}
+	for _, tr := range []Trace{old, young} {
+		if err := KeepTrace(dir, tr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(keptTrace(dir, old.Digest()), now, now.Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := PruneTraces(dir, now.Add(-time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		of   Trace
+		kept bool
+	}{{old, false}, {young, true}} {
+		if text, err := KeptTrace(dir, c.of.Digest()); err != nil || (text != nil) != c.kept {
+			t.Errorf("kept %v, %v; want %v", text != nil, err, c.kept)
+		}
+	}
 }
