@@ -129,8 +129,12 @@ func (s *site) codexNotes(ctx context.Context, w agents.World, o Options) {
 	case o.TrustCodex:
 		ctx, cancel := context.WithTimeout(ctx, o.CodexTimeout)
 		defer cancel()
+		before := w.NotedTrust()
 		t, err := w.TrustCodex(ctx)
 		if err == nil && t.All() {
+			if before != w.NotedTrust() {
+				s.result.did(Set, Agent, codex, "its trust in our hooks, in config.toml")
+			}
 			s.result.note("Codex trusts our %d hooks as they stand", t.Hooks)
 			return
 		}
