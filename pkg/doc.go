@@ -25,6 +25,9 @@
 //	             Believes none of it
 //	receipt      what a server decided, line by line, in a chain. Judges nothing,
 //	             and opens no repository
+//	audit        the index over history and receipts, and the questions asked of
+//	             it. Judges nothing, and writes to no repository
+//	  store      the file that the index is. Knows tables, and no meaning
 //	repo         the one door to git. Knows objects, refs and settings, and no
 //	             meaning of any of them
 //	internal     help for tests, the stories, the benchmarks. Nothing that ships
