@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"strings"
 
@@ -139,7 +140,7 @@ func parseTouch(field string) (Touch, error) {
 
 // Listed yields the commits of a list as Commits does, in the order of the list. All of
 // them must exist.
-func (r *Repo) Listed(ctx context.Context, commits []change.ID, limit int64) func(yield func(change.RawCommit, error) bool) {
+func (r *Repo) Listed(ctx context.Context, commits []change.ID, limit int64) iter.Seq2[change.RawCommit, error] {
 	return func(yield func(change.RawCommit, error) bool) {
 		if len(commits) == 0 {
 			return
@@ -167,6 +168,77 @@ func (r *Repo) Listed(ctx context.Context, commits []change.ID, limit int64) fun
 			if !yield(c, nil) {
 				return
 			}
+		}
+	}
+}
+
+// Reached yields the ids of the commits that Commits would yield, in no order of
+// interest.
+func (r *Repo) Reached(ctx context.Context, include, exclude []change.ID) iter.Seq2[change.ID, error] {
+	return func(yield func(change.ID, error) bool) {
+		if len(include) == 0 {
+			return
+		}
+		p, err := start(ctx, r.Command(ctx, "rev-list", "--stdin"), revisions(include, exclude))
+		if err != nil {
+			yield("", fmt.Errorf("list commits: %w", err))
+			return
+		}
+		defer p.stop()
+		lines := bufio.NewScanner(p.out)
+		for lines.Scan() {
+			id, err := change.ParseID(lines.Text())
+			if err != nil {
+				yield("", fmt.Errorf("list commits: %w", err))
+				return
+			}
+			if !yield(id, nil) {
+				return
+			}
+		}
+		if err := firstError(lines.Err(), p.wait()); err != nil {
+			yield("", fmt.Errorf("list commits: %w", err))
+		}
+	}
+}
+
+// Differ tells which files differ between two trees or commits, "" being the empty tree,
+// and the blob that the new one has, "" for none. Folders of the new tree that are
+// links to other repositories come as files.
+func (r *Repo) Differ(ctx context.Context, old, new change.ID, visit func(path string, blob change.ID) error) error {
+	for _, id := range []*change.ID{&old, &new} {
+		if *id == "" {
+			*id = r.ObjectID("tree", nil)
+		}
+	}
+	p, err := start(ctx, r.Command(ctx, "diff-tree", "-r", "-z", "--raw", "--no-renames", old.String(), new.String()), nil)
+	if err != nil {
+		return fmt.Errorf("compare trees: %w", err)
+	}
+	defer p.stop()
+	out := bufio.NewReaderSize(p.out, 64<<10)
+	for {
+		entry, err := readField(out)
+		if errors.Is(err, io.EOF) {
+			return p.wait()
+		}
+		if err != nil {
+			return fmt.Errorf("compare trees: %w", firstError(p.reason(), err))
+		}
+		path, err := readField(out)
+		if err != nil {
+			return fmt.Errorf("compare trees: %w", firstError(p.reason(), err))
+		}
+		fields := strings.Fields(entry) // ":100644 100644 OLD NEW M"
+		if len(fields) != 5 {
+			return fmt.Errorf("git diff-tree: %q is no entry", cut(entry))
+		}
+		blob, err := change.ParseID(fields[3])
+		if err != nil {
+			return fmt.Errorf("git diff-tree: %w", err)
+		}
+		if err := visit(path, blob); err != nil {
+			return err
 		}
 	}
 }

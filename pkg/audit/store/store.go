@@ -103,8 +103,8 @@ func ours(file string) error {
 }
 
 // pragmas: a killed process loses nothing that was committed; a power cut may lose the
-// last transactions, which the next run reads again. 64 MiB of pages are kept in memory.
-var pragmas = []string{"busy_timeout(60000)", "journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-65536)", "temp_store(MEMORY)"}
+// last transactions, which the next run reads again. 32 MiB of pages are kept in memory for each connection.
+var pragmas = []string{"busy_timeout(60000)", "journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-32768)", "temp_store(MEMORY)"}
 
 func (s *Store) open(ctx context.Context, mode string) error {
 	q := url.Values{"mode": {mode}, "_pragma": append([]string{"page_size(8192)"}, pragmas...), "_txlock": {"immediate"}}
@@ -119,7 +119,7 @@ func (s *Store) open(ctx context.Context, mode string) error {
 	s.DB = db
 	db.SetMaxOpenConns(4)
 	if mode == "rwc" {
-		db.SetMaxOpenConns(1) // one writer, whose cache counts once
+		db.SetMaxOpenConns(2) // one that writes, and one that looks something up meanwhile
 	}
 	return s.begin(ctx, mode == "rwc")
 }
