@@ -67,9 +67,9 @@ func TestKilled(t *testing.T) {
 		}
 		return cmd
 	}
-	// A longer and longer life, so that some are killed early, and some late.
+	// Longer and longer lives, so that some are killed early, and some late.
 	kills, finished := 0, false
-	for life := 5 * time.Millisecond; !finished; life += 15 * time.Millisecond {
+	for life := 5 * time.Millisecond; !finished; life = life * 3 / 2 {
 		cmd := start()
 		done := make(chan error, 1)
 		go func() { done <- cmd.Wait() }()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/audit/store"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
@@ -70,26 +69,9 @@ func (x *indexer) keepPolicies(ctx context.Context, p *place, found []inforce.Po
 }
 
 // readLaw is the law of a repository as it was known after a run.
-func readLaw(ctx context.Context, s *store.Store, repo, run int64) (l law, err error) {
-	rows, err := s.QueryContext(ctx, "SELECT since, place, files FROM policy WHERE repo = ? AND run <= ? ORDER BY since, id", repo, run)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var since int64
-		var where string
-		var data []byte
-		if err := rows.Scan(&since, &where, &data); err != nil {
-			return nil, err
-		}
-		p, err := parsePolicy(where, data)
-		if err != nil {
-			return nil, err
-		}
-		l = append(l, enacted{time.Unix(since, 0).UTC(), p})
-	}
-	return l, rows.Err()
+func readLaw(ctx context.Context, s *store.Store, repo, run int64) (law, error) {
+	laws, err := readLaws(ctx, s, run)
+	return laws[repo], err
 }
 
 func parsePolicy(where string, data []byte) (*policy.Policy, error) {

@@ -193,7 +193,7 @@ func (x *indexer) placesOf(ctx context.Context, tx *sql.Tx, commit int64) ([]Ent
 	}
 	var places []EntryPlace
 	for _, name := range names {
-		id, err := x.words.path(ctx, tx, name)
+		id, err := x.words.folder(ctx, tx, name)
 		if err != nil {
 			return nil, err
 		}

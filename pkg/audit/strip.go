@@ -14,7 +14,7 @@ import (
 
 // An Entry is one commit in the ledger.
 type Entry struct {
-	Back      bool // it takes an entry back
+	Back      bool // it takes back those of the commit before it; never seen by questions
 	Commit    int64
 	Repo      int64
 	Author    int64 // person
@@ -27,14 +27,6 @@ type Entry struct {
 	Added     int  // lines; -1 when not known
 	Uses      []EntryUse
 	Places    []EntryPlace // only where they were asked for
-}
-
-// Sign is -1 for an entry that takes one back, else 1.
-func (e *Entry) Sign() int {
-	if e.Back {
-		return -1
-	}
-	return 1
 }
 
 // Counts is Commit.Counts.
@@ -64,9 +56,9 @@ const (
 
 // A strip is made of entries of one repository.
 type strip struct {
-	entries       int
-	facts, places []byte
-	last          Entry
+	entries, backs int
+	facts, places  []byte
+	last           Entry
 }
 
 func (s *strip) add(e Entry) {
@@ -100,6 +92,9 @@ func (s *strip) add(e Entry) {
 	}
 	s.places = p
 	s.entries, s.last = s.entries+1, e
+	if e.Back {
+		s.backs++
+	}
 }
 
 // number is the place of a value in a list, that of the last for one that is not there.

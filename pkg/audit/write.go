@@ -16,13 +16,13 @@ import (
 
 // words remembers the numbers of what many rows share. What it forgets, the index knows.
 type words struct {
-	people map[Person]int64
-	uses   map[Use]int64
-	paths  map[string]int64 // of one repository
-	repo   int64
+	people         map[Person]int64
+	uses           map[Use]int64
+	repo           int64 // whose paths and folders these are
+	paths, folders map[string]int64
 
-	lastPerson, lastUse, lastPath int64
-	begun                         bool
+	lastPerson, lastUse, lastPath, lastFolder int64
+	begun                                     bool
 }
 
 // maxWords bounds each of the maps: some 30 MiB.
@@ -30,13 +30,13 @@ const maxWords = 200_000
 
 func (w *words) begin(ctx context.Context, tx *sql.Tx, repo int64) error {
 	if w.repo != repo {
-		w.repo, w.paths = repo, map[string]int64{}
+		w.repo, w.paths, w.folders = repo, map[string]int64{}, map[string]int64{}
 	}
 	if w.begun {
 		return nil
 	}
 	w.begun, w.people, w.uses = true, map[Person]int64{}, map[Use]int64{}
-	return errors.Join(lastID(ctx, tx, "person", &w.lastPerson), lastID(ctx, tx, "use", &w.lastUse), lastID(ctx, tx, "path", &w.lastPath))
+	return errors.Join(lastID(ctx, tx, "person", &w.lastPerson), lastID(ctx, tx, "use", &w.lastUse), lastID(ctx, tx, "path", &w.lastPath), lastID(ctx, tx, "folder", &w.lastFolder))
 }
 
 // wordNumber is the number of a word, which it gets when it has none.
@@ -69,6 +69,11 @@ func (w *words) person(ctx context.Context, tx *sql.Tx, p Person) (int64, error)
 func (w *words) path(ctx context.Context, tx *sql.Tx, name string) (int64, error) {
 	return wordNumber(ctx, tx, w.paths, &w.lastPath, name, "SELECT id FROM path WHERE repo = ? AND name = ?",
 		"INSERT INTO path (id, repo, name) VALUES (?, ?, ?)", w.repo, name)
+}
+
+func (w *words) folder(ctx context.Context, tx *sql.Tx, name string) (int64, error) {
+	return wordNumber(ctx, tx, w.folders, &w.lastFolder, name, "SELECT id FROM folder WHERE repo = ? AND name = ?",
+		"INSERT INTO folder (id, repo, name) VALUES (?, ?, ?)", w.repo, name)
 }
 
 func (w *words) use(ctx context.Context, tx *sql.Tx, u Use) (int64, error) {
@@ -268,7 +273,7 @@ func (x *indexer) places(ctx context.Context, tx *sql.Tx, touches []repo.Touch) 
 		folder := folderOf(t.Path, placeDepth)
 		i, ok := at[folder]
 		if !ok {
-			id, err := x.words.path(ctx, tx, folder)
+			id, err := x.words.folder(ctx, tx, folder)
 			if err != nil {
 				return nil, err
 			}
@@ -300,8 +305,8 @@ func (x *indexer) writeStrip(ctx context.Context, tx *sql.Tx, repo int64, s *str
 		return nil
 	}
 	x.lastStrip++
-	_, err := tx.ExecContext(ctx, "INSERT INTO strip (id, repo, run, entries, facts, places) VALUES (?, ?, ?, ?, ?, ?)",
-		x.lastStrip, repo, x.run, s.entries, s.facts, s.places)
+	_, err := tx.ExecContext(ctx, "INSERT INTO strip (id, repo, run, entries, backs, facts, places) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		x.lastStrip, repo, x.run, s.entries, s.backs, s.facts, s.places)
 	return err
 }
 

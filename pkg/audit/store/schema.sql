@@ -33,6 +33,12 @@ CREATE TABLE path (
 	name    TEXT NOT NULL,
 	UNIQUE (repo, name)
 );
+CREATE TABLE folder (                 -- cut at the depth of the ledger, with a slash at its end; '' is the top
+	id      INTEGER PRIMARY KEY,
+	repo    INTEGER NOT NULL,
+	name    TEXT NOT NULL,
+	UNIQUE (repo, name)
+);
 CREATE TABLE use (                    -- a tool with a model, and how that was told
 	id       INTEGER PRIMARY KEY,
 	source   TEXT NOT NULL,           -- record, git-ai, agent-trace, entire, qwen-code, mark
@@ -171,6 +177,7 @@ CREATE TABLE strip (
 	repo    INTEGER NOT NULL,
 	run     INTEGER NOT NULL,
 	entries INTEGER NOT NULL,
+	backs   INTEGER NOT NULL,         -- of these, entries that take others back
 	facts   BLOB NOT NULL,
 	places  BLOB NOT NULL             -- folders that the entries touch, in the same order
 );
