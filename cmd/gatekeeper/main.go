@@ -145,7 +145,7 @@ func manual(c *cli.Context) string {
 func (p process) commands() []*cli.Command {
 	commands := []*cli.Command{
 		p.demoCommand(), p.installCommand(), p.uninstallCommand(), p.statusCommand(), p.showCommand(), p.verifyCommand(),
-		p.blameCommand(), p.recordCommand(), p.repairCommand(), p.keyCommand(), p.policyCommand(), p.exportCommand(), p.receiptsCommand(), p.versionCommand(), p.hookCommand(), p.helpCommand(),
+		p.blameCommand(), p.recordCommand(), p.repairCommand(), p.keyCommand(), p.policyCommand(), p.exportCommand(), p.receiptsCommand(), p.auditCommand(), p.versionCommand(), p.hookCommand(), p.helpCommand(),
 	}
 	for _, c := range commands {
 		c.OnUsageError = wrongUse

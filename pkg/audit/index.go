@@ -155,7 +155,7 @@ func (x *indexer) repository(ctx context.Context, r *repo.Repo) error {
 	defer reader.Close()
 	p := &place{Repo: r, reader: reader}
 	steps := []func(context.Context, *place) error{
-		x.enter, x.look, x.receipts, x.enact, x.recall, x.commits, x.presence, x.settle,
+		x.enter, x.look, x.receipts, x.enact, x.recall, x.commits, x.presence, x.servers, x.settle,
 	}
 	for _, step := range steps {
 		if err := step(ctx, p); err != nil {

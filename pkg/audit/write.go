@@ -216,6 +216,9 @@ func (w *writing) commit(ctx context.Context, tx *sql.Tx, r *rows, s *strip, c *
 			seen[t.Path] = true
 			r.touches.Row(id, path, count(t.Added), count(t.Deleted))
 		}
+		if err := w.configures(ctx, tx, t.Path); err != nil {
+			return err
+		}
 	}
 	for i, cite := range c.Cites {
 		if !slices.Contains(c.Cites[:i], cite) {

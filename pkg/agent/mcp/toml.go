@@ -19,28 +19,31 @@ const (
 // toml reads the servers in one table of TOML files.
 func (r *reader) toml(table string, paths ...string) {
 	for _, path := range paths {
-		data := r.read(path)
-		if len(data) > maxTOML || bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) > maxBrackets {
-			r.note(path, errors.New("too large, or nested too deep"))
-			continue
+		r.tomlText(table, path, r.read(path))
+	}
+}
+
+func (r *reader) tomlText(table, path string, data []byte) {
+	if len(data) > maxTOML || bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) > maxBrackets {
+		r.note(path, errors.New("too large, or nested too deep"))
+		return
+	}
+	var file map[string]any
+	if _, err := toml.Decode(string(data), &file); err != nil {
+		r.note(path, err)
+		return
+	}
+	servers, ok := file[table].(map[string]any)
+	if file[table] != nil && !ok {
+		r.note(path, fmt.Errorf("%s is no table", table))
+	}
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
+		s, err := tomlServer(servers[name])
+		if err != nil {
+			r.note(path, fmt.Errorf("server %.60q: %w", name, err))
 		}
-		var file map[string]any
-		if _, err := toml.Decode(string(data), &file); err != nil {
-			r.note(path, err)
-			continue
-		}
-		servers, ok := file[table].(map[string]any)
-		if file[table] != nil && !ok {
-			r.note(path, fmt.Errorf("%s is no table", table))
-		}
-		for _, name := range slices.Sorted(maps.Keys(servers)) {
-			s, err := tomlServer(servers[name])
-			if err != nil {
-				r.note(path, fmt.Errorf("server %.60q: %w", name, err))
-			}
-			s.Name, s.File = name, path
-			r.add(s)
-		}
+		s.Name, s.File = name, path
+		r.add(s)
 	}
 }
 

@@ -245,6 +245,12 @@ CREATE TABLE mcp_file (               -- MCP configuration in the tree of a ref;
 	servers BLOB NOT NULL,            -- JSON
 	PRIMARY KEY (repo, ref, file, run)
 ) WITHOUT ROWID;
+CREATE TABLE mcp_seen (               -- files that commits touched and that configure MCP servers
+	repo    INTEGER NOT NULL,
+	file    TEXT NOT NULL,
+	run     INTEGER NOT NULL,
+	PRIMARY KEY (repo, file)
+) WITHOUT ROWID;
 CREATE TABLE blamed (                 -- lines of a file as a commit has it, by the commit that wrote them
 	repo    INTEGER NOT NULL,
 	oid     BLOB NOT NULL,            -- commit
