@@ -29,9 +29,13 @@ type History struct {
 	Edits   int    // lines that it changes in each, far from each other; 0 means 1
 	Branch  string // where it goes; "" means main
 	Onto    string // the revision it starts from; "" begins a new root
+	Later   int    // seconds after Date that it begins
 
 	// Message writes the message of a commit; nil gives a plain subject.
 	Message func(Draft) (string, error)
+
+	// Author is who makes the n-th commit, as `NAME <ADDRESS>`; nil is Alice.
+	Author func(n int) string
 }
 
 // A Draft is a commit whose message is still to be written.
@@ -107,6 +111,9 @@ func (h History) withDefaults() History {
 	h.Changes, h.Edits = max(h.Changes, 1), max(h.Edits, 1)
 	if h.Branch == "" {
 		h.Branch = "main"
+	}
+	if h.Author == nil {
+		h.Author = func(int) string { return "Alice <alice@example.com>" }
 	}
 	if h.Message == nil {
 		h.Message = func(d Draft) (string, error) { return d.Subject + "\n", nil }
@@ -219,7 +226,7 @@ func (w *weaver) write(out io.Writer) error {
 		return err
 	}
 	for n := 1; n <= w.h.Commits; n++ {
-		if err := w.commit(out, n, start.Add(time.Duration(n)*time.Second)); err != nil {
+		if err := w.commit(out, n, start.Add(time.Duration(w.h.Later+n)*time.Second)); err != nil {
 			return fmt.Errorf("commit %d: %w", n, err)
 		}
 	}
@@ -253,7 +260,7 @@ func (w *weaver) commit(out io.Writer, n int, when time.Time) error {
 	if err != nil {
 		return err
 	}
-	who := fmt.Sprintf("Alice <alice@example.com> %d +0000", when.Unix())
+	who := fmt.Sprintf("%s %d +0000", w.h.Author(n), when.Unix())
 	fmt.Fprintf(out, "commit refs/heads/%s\nauthor %s\ncommitter %s\ndata %d\n%s\n",
 		w.h.Branch, who, who, len(message), message)
 	if n == 1 && w.onto != "" {
