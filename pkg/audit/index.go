@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/audit/store"
@@ -30,7 +31,7 @@ type Options struct {
 	Policy   *inforce.Policy // for all repositories; nil: what is in force in each
 	Workers  int             // that read batches; 0 is one a processor, up to 4
 	Batch    int             // commits read at once, and written in one transaction; 0 is 2,048
-	Progress func(Progress)  // called from one goroutine, some times a second at most; may be nil
+	Progress func(Progress)  // called some times a second at most, never twice at once; may be nil
 }
 
 // Progress is how far a run is.
@@ -53,16 +54,12 @@ type Summary struct {
 // Index reads what came to the repositories since the last run. A run that was killed
 // is ended, and what it left out is read.
 func Index(ctx context.Context, s *store.Store, repos []*repo.Repo, o Options) (Summary, error) {
-	x := &indexer{store: s, options: o}
+	x := &indexer{store: s, options: o, slots: make(chan struct{}, workersOf(o))}
 	if err := x.begin(ctx); err != nil {
 		return Summary{}, fmt.Errorf("index: %w", err)
 	}
-	for i, r := range repos {
-		x.progress = Progress{N: i + 1, Of: len(repos)}
-		if err := x.repository(ctx, r); err != nil {
-			return x.summary, fmt.Errorf("index %s: %w", r.CommonDir, err)
-		}
-		x.summary.Repositories++
+	if err := x.all(ctx, repos); err != nil {
+		return x.summary, err
 	}
 	if err := x.end(ctx); err != nil {
 		return x.summary, fmt.Errorf("index: %w", err)
@@ -70,16 +67,54 @@ func Index(ctx context.Context, s *store.Store, repos []*repo.Repo, o Options) (
 	return x.summary, nil
 }
 
-// An indexer is one run.
+// An indexer is one run. Several repositories are read at once, and written to the index
+// one transaction at a time.
 type indexer struct {
-	store    *store.Store
-	options  Options
-	run      int64
+	store   *store.Store
+	options Options
+	run     int64
+	slots   chan struct{} // as many as batches may be judged at once
+
+	mu       sync.Mutex // held by whoever writes; guards what follows
 	words    words
-	progress Progress
 	summary  Summary
+	reported time.Time
 
 	lastCommit, lastJudgement, lastStrip int64
+}
+
+// all indexes the repositories, two at a time: a small one waits mostly for processes to
+// start.
+func (x *indexer) all(outer context.Context, repos []*repo.Repo) error {
+	ctx, cancel := context.WithCancelCause(outer)
+	defer cancel(nil)
+	next := make(chan int)
+	var pool sync.WaitGroup
+	for range min(cap(x.slots), len(repos)) {
+		pool.Go(func() {
+			for i := range next {
+				if err := x.repository(ctx, repos[i], Progress{N: i + 1, Of: len(repos)}); err != nil {
+					cancel(fmt.Errorf("index %s: %w", repos[i].CommonDir, err))
+				}
+			}
+		})
+	}
+	for i := range repos {
+		select {
+		case next <- i:
+		case <-ctx.Done():
+		}
+	}
+	close(next)
+	pool.Wait()
+	return context.Cause(ctx)
+}
+
+// do runs one transaction of the run.
+func (x *indexer) do(ctx context.Context, f func(*sql.Tx) error) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.store.Do(ctx, f)
 }
 
 // begin ends runs that were killed and begins another. Time does not go backwards in an
@@ -131,14 +166,18 @@ func (x *indexer) end(ctx context.Context) error {
 // A place is one repository as the index knows it.
 type place struct {
 	*repo.Repo
-	id     int64
-	name   string
-	reader *repo.Reader
-	law    law
-	tips   []tip       // now
-	before []tip       // after the last run that came to its end
-	heads  []change.ID // of all that is indexed, as far as the repository still has them
-	again  bool        // what is indexed may come again
+	id       int64
+	name     string
+	reader   *repo.Reader
+	law      law
+	progress Progress
+	words    placeWords
+	tips     []tip       // now
+	before   []tip       // after the last run that came to its end
+	heads    []change.ID // of all that is indexed, as far as the repository still has them
+	again    bool        // what is indexed may come again
+	same     bool        // refs are as they were when a run last came to its end here
+	lost     bool        // of heads, some are no longer reached by what was indexed since
 }
 
 // A tip is what a ref holds.
@@ -150,26 +189,29 @@ type tip struct {
 
 // repository indexes one repository. Its refs are looked at first: what comes while it
 // is read, the next run finds.
-func (x *indexer) repository(ctx context.Context, r *repo.Repo) error {
+func (x *indexer) repository(ctx context.Context, r *repo.Repo, progress Progress) error {
 	reader := r.Reader()
 	defer reader.Close()
-	p := &place{Repo: r, reader: reader}
+	p := &place{Repo: r, reader: reader, progress: progress}
 	steps := []func(context.Context, *place) error{
-		x.enter, x.look, x.receipts, x.enact, x.recall, x.commits, x.presence, x.servers, x.settle,
+		x.enter, x.look, x.recall, x.receipts, x.enact, x.commits, x.presence, x.servers, x.settle,
 	}
 	for _, step := range steps {
 		if err := step(ctx, p); err != nil {
 			return err
 		}
 	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.summary.Repositories++
 	return nil
 }
 
 // enter finds the repository in the index, or gives it a place there.
 func (x *indexer) enter(ctx context.Context, p *place) error {
-	return x.store.Do(ctx, func(tx *sql.Tx) error {
+	return x.do(ctx, func(tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, "SELECT id, name FROM repository WHERE place = ?", p.CommonDir).Scan(&p.id, &p.name)
-		x.progress.Repository = p.name
+		p.progress.Repository = p.name
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
@@ -180,7 +222,7 @@ func (x *indexer) enter(ctx context.Context, p *place) error {
 		if p.name, err = freeName(ctx, tx, p.CommonDir); err != nil {
 			return err
 		}
-		x.progress.Repository = p.name
+		p.progress.Repository = p.name
 		_, err = tx.ExecContext(ctx, "INSERT INTO repository (id, run, name, place, id_size) VALUES (?, ?, ?, ?, ?)",
 			p.id, x.run, p.name, p.CommonDir, p.IDSize)
 		return err
@@ -243,17 +285,39 @@ func (x *indexer) enact(ctx context.Context, p *place) error {
 // recall reads what earlier runs left: the heads of what is indexed, and the refs.
 func (x *indexer) recall(ctx context.Context, p *place) error {
 	var heads []byte
-	err := x.store.QueryRowContext(ctx, "SELECT heads FROM frontier WHERE repo = ? ORDER BY n DESC LIMIT 1", p.id).Scan(&heads)
+	var indexed, settled int64
+	err := x.store.QueryRowContext(ctx, "SELECT heads, run FROM frontier WHERE repo = ? ORDER BY n DESC LIMIT 1", p.id).Scan(&heads, &indexed)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
+	}
+	if p.before, err = tipsOf(ctx, x.store, p.id, x.run); err != nil {
+		return err
+	}
+	if err := x.store.QueryRowContext(ctx, "SELECT coalesce(max(run), 0) FROM seen WHERE repo = ? AND source = ?", p.id, settledSource).Scan(&settled); err != nil {
+		return err
+	}
+	if p.same = settled >= indexed && sameTips(p.before, p.tips); p.same {
+		return nil
 	}
 	all := splitIDs(heads, p.IDSize)
 	if p.heads, err = p.reader.Present(ctx, all); err != nil {
 		return err
 	}
 	p.again = len(p.heads) < len(all)
-	p.before, err = tipsOf(ctx, x.store, p.id, x.run)
-	return err
+	return nil
+}
+
+// settledSource is the name in the table seen under which it stands that a run came to its
+// end in a repository.
+const settledSource = "refs"
+
+func sameTips(a, b []tip) bool {
+	there := func(t tip) bool { return t.id == "" && t.target == "" }
+	a, b = slices.DeleteFunc(slices.Clone(a), there), slices.DeleteFunc(slices.Clone(b), there)
+	byName := func(a, b tip) int { return strings.Compare(a.ref, b.ref) }
+	slices.SortFunc(a, byName)
+	slices.SortFunc(b, byName)
+	return slices.Equal(a, b)
 }
 
 func splitIDs(b []byte, size int) (ids []change.ID) {
@@ -271,31 +335,41 @@ func joinIDs(ids []change.ID) []byte {
 	return b
 }
 
-// commits reads the commits that are new, batch by batch, two of which are read while one
+// commits reads the commits that are new, batch by batch, some of which are read while one
 // is written.
-func (x *indexer) commits(ctx context.Context, p *place) error {
+func (x *indexer) commits(ctx context.Context, p *place) (err error) {
 	include := commitsOf(p.tips)
-	total, err := p.Count(ctx, include, p.heads, 1<<31-1)
-	if err != nil || total == 0 {
-		return err
+	if p.same || len(include) == 0 {
+		return nil
 	}
-	x.progress.Done, x.progress.Total = 0, total
+	if x.options.Progress != nil {
+		if p.progress.Total, err = p.Count(ctx, include, p.heads, 1<<31-1); err != nil {
+			return err
+		}
+	}
 	j, err := x.judge(ctx, p)
 	if err != nil {
 		return err
 	}
 	w := newWriting(x, p)
-	return pipeline(ctx, x.workers(), x.batch(), p.Commits(ctx, include, p.heads, maxCommit), j, func(b *batch) error {
-		if err := w.batch(ctx, b.commits); err != nil {
-			return err
-		}
-		x.progress.Done += len(b.commits)
-		x.summary.Commits += len(b.commits)
-		if x.options.Progress != nil {
-			x.options.Progress(x.progress)
-		}
-		return nil
+	err = pipeline(ctx, x.slots, x.batch(), p.Commits(ctx, include, p.heads, maxCommit), j, func(b *batch) error {
+		return w.batch(ctx, b.commits)
 	})
+	p.lost = p.again || slices.ContainsFunc(p.heads, func(id change.ID) bool {
+		_, tip := slices.BinarySearch(include, id)
+		return w.heads[id] && !tip
+	})
+	return err
+}
+
+// wrote counts commits that were written.
+func (x *indexer) wrote(p *place, commits int) {
+	x.summary.Commits += commits
+	p.progress.Done += commits
+	if now := time.Now(); x.options.Progress != nil && (now.Sub(x.reported) > 100*time.Millisecond || p.progress.Done == p.progress.Total) {
+		x.reported = now
+		x.options.Progress(p.progress)
+	}
 }
 
 func (x *indexer) batch() int {
@@ -305,9 +379,9 @@ func (x *indexer) batch() int {
 	return batchCommits
 }
 
-func (x *indexer) workers() int {
-	if x.options.Workers > 0 {
-		return x.options.Workers
+func workersOf(o Options) int {
+	if o.Workers > 0 {
+		return o.Workers
 	}
 	return min(runtime.GOMAXPROCS(0), 4)
 }
@@ -354,7 +428,10 @@ func (x *indexer) settle(ctx context.Context, p *place) error {
 	for _, t := range p.before {
 		was[t.ref] = t
 	}
-	return x.store.Do(ctx, func(tx *sql.Tx) error {
+	if p.same {
+		return nil
+	}
+	return x.do(ctx, func(tx *sql.Tx) error {
 		rows := store.Into(ctx, tx, "tip", "repo", "ref", "run", "oid", "commit_oid", "target")
 		for _, t := range p.tips {
 			if was[t.ref] != t {
@@ -367,7 +444,7 @@ func (x *indexer) settle(ctx context.Context, p *place) error {
 				rows.Row(p.id, t.ref, x.run, []byte{}, []byte{}, "")
 			}
 		}
-		return rows.Flush()
+		return errors.Join(rows.Flush(), x.saw(ctx, tx, p, settledSource, []byte{}))
 	})
 }
 
@@ -396,6 +473,8 @@ func tipsOf(ctx context.Context, s *store.Store, repo, run int64) (tips []tip, e
 
 // note adds a line about something that could not be read.
 func (x *indexer) note(format string, args ...any) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.summary.Notes = append(x.summary.Notes, fmt.Sprintf(format, args...))
 }
 

@@ -34,6 +34,9 @@ const maxConfig = 1 << 20
 // servers reads the MCP configuration in the tree of the default branch, where it is not
 // as the last run found it.
 func (x *indexer) servers(ctx context.Context, p *place) error {
+	if p.same {
+		return nil
+	}
 	files, err := x.configFiles(ctx, p)
 	if err != nil || len(files) == 0 || p.tips[0].commit == "" {
 		return err
@@ -44,7 +47,7 @@ func (x *indexer) servers(ctx context.Context, p *place) error {
 	}
 	defer objects.Close()
 	ref := defaultBranch(p.tips)
-	return x.store.Do(ctx, func(tx *sql.Tx) error {
+	return x.do(ctx, func(tx *sql.Tx) error {
 		rows := store.Into(ctx, tx, "mcp_file", "repo", "ref", "file", "run", "oid", "problem", "servers")
 		for _, file := range files {
 			content, blob, err := repo.FileAt(objects, p.tips[0].commit, file, maxConfig)

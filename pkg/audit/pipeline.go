@@ -8,17 +8,21 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 )
 
-// pipeline cuts commits into batches, has workers fill these in, and gives them to write
-// in the order of the commits. At most workers+2 batches are in memory.
-func pipeline(outer context.Context, workers, most int, commits iter.Seq2[change.RawCommit, error], j *judge, write func(*batch) error) error {
+// pipeline cuts commits into batches of at most so many, has workers fill these in, and gives
+// them to write in the order of the commits. There are as many workers as slots, which
+// they share with those of other repositories. At most two batches more than that are in
+// memory.
+func pipeline(outer context.Context, slots chan struct{}, most int, commits iter.Seq2[change.RawCommit, error], j *judge, write func(*batch) error) error {
 	ctx, cancel := context.WithCancel(outer)
 	defer cancel()
-	work, queue := make(chan *batch), make(chan *batch, workers)
+	work, queue := make(chan *batch), make(chan *batch, cap(slots))
 	var pool sync.WaitGroup
-	for range workers {
+	for range cap(slots) {
 		pool.Go(func() {
 			for b := range work {
+				slots <- struct{}{}
 				b.done <- j.batch(ctx, b)
+				<-slots
 			}
 		})
 	}

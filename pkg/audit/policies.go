@@ -41,7 +41,7 @@ func (x *indexer) policies(ctx context.Context, p *place) ([]inforce.Policy, err
 // keepPolicies keeps those policies that are not the last known one of the repository.
 // The first that is known counts from the beginning, a later one from this run on.
 func (x *indexer) keepPolicies(ctx context.Context, p *place, found []inforce.Policy) error {
-	return x.store.Do(ctx, func(tx *sql.Tx) error {
+	return x.do(ctx, func(tx *sql.Tx) error {
 		for _, f := range found {
 			var last string
 			err := tx.QueryRowContext(ctx, "SELECT digest FROM policy WHERE repo = ? ORDER BY since DESC, id DESC LIMIT 1", p.id).Scan(&last)

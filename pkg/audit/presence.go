@@ -13,7 +13,13 @@ import (
 // presence finds the commits that refs let go of, by a forced update or a deletion, and
 // those that came back. They stay in the index, and stop counting.
 func (x *indexer) presence(ctx context.Context, p *place) error {
+	if p.same {
+		return nil
+	}
 	now := commitsOf(p.tips)
+	if !p.lost {
+		return x.returned(ctx, p, now)
+	}
 	reach := p.Reached(ctx, p.heads, now)
 	if p.again { // what git no longer has, only the index can tell of
 		reach = x.unreached(ctx, p, now)
@@ -21,6 +27,11 @@ func (x *indexer) presence(ctx context.Context, p *place) error {
 	if err := x.mark(ctx, p, reach, false); err != nil {
 		return err
 	}
+	return x.returned(ctx, p, now)
+}
+
+// returned finds commits that had gone, and that refs reach again.
+func (x *indexer) returned(ctx context.Context, p *place, now []change.ID) error {
 	var gone int
 	if err := x.store.QueryRowContext(ctx, `SELECT count(*) FROM presence p JOIN commits c ON c.id = p.commit_id WHERE c.repo = ? AND present = 0`, p.id).Scan(&gone); err != nil || gone == 0 {
 		return err
@@ -86,8 +97,8 @@ func (x *indexer) markSome(ctx context.Context, p *place, commits []change.ID, p
 	if len(commits) == 0 {
 		return nil
 	}
-	return x.store.Do(ctx, func(tx *sql.Tx) error {
-		if err := x.words.begin(ctx, tx, p.id); err != nil {
+	return x.do(ctx, func(tx *sql.Tx) error {
+		if err := x.words.begin(ctx, tx, p); err != nil {
 			return err
 		}
 		rows := store.Into(ctx, tx, "presence", "commit_id", "run", "present")
@@ -100,7 +111,7 @@ func (x *indexer) markSome(ctx context.Context, p *place, commits []change.ID, p
 			if id == 0 || was == present {
 				continue
 			}
-			e, err := x.entry(ctx, tx, id)
+			e, err := x.entry(ctx, tx, p, id)
 			if err != nil {
 				return err
 			}
@@ -126,7 +137,7 @@ func presentNow(ctx context.Context, tx *sql.Tx, repo int64, oid change.ID) (id 
 }
 
 // entry makes the entry in the ledger anew of what the index knows of a commit.
-func (x *indexer) entry(ctx context.Context, tx *sql.Tx, id int64) (e Entry, err error) {
+func (x *indexer) entry(ctx context.Context, tx *sql.Tx, p *place, id int64) (e Entry, err error) {
 	e.Commit = id
 	var parents []byte
 	var size int
@@ -148,7 +159,7 @@ func (x *indexer) entry(ctx context.Context, tx *sql.Tx, id int64) (e Entry, err
 	if e.Uses, err = usesOf(ctx, tx, judgement); err != nil {
 		return e, err
 	}
-	e.Places, err = x.placesOf(ctx, tx, id)
+	e.Places, err = x.placesOf(ctx, tx, p, id)
 	return e, err
 }
 
@@ -168,7 +179,7 @@ func usesOf(ctx context.Context, tx *sql.Tx, judgement int64) (uses []EntryUse, 
 	return uses, rows.Err()
 }
 
-func (x *indexer) placesOf(ctx context.Context, tx *sql.Tx, commit int64) ([]EntryPlace, error) {
+func (x *indexer) placesOf(ctx context.Context, tx *sql.Tx, p *place, commit int64) ([]EntryPlace, error) {
 	rows, err := tx.QueryContext(ctx, "SELECT p.name, coalesce(t.added, 0) FROM touch t JOIN path p ON p.id = t.path WHERE t.commit_id = ? ORDER BY p.name", commit)
 	if err != nil {
 		return nil, err
@@ -193,7 +204,7 @@ func (x *indexer) placesOf(ctx context.Context, tx *sql.Tx, commit int64) ([]Ent
 	}
 	var places []EntryPlace
 	for _, name := range names {
-		id, err := x.words.folder(ctx, tx, name)
+		id, err := x.words.folder(ctx, tx, p, name)
 		if err != nil {
 			return nil, err
 		}

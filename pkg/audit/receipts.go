@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -33,12 +34,13 @@ func (x *indexer) receipts(ctx context.Context, p *place) error {
 	if head.Seq == from && broken.Reason == "" {
 		return nil
 	}
-	return x.store.Do(ctx, func(tx *sql.Tx) error {
+	note := ""
+	err = x.do(ctx, func(tx *sql.Tx) error {
 		t := &taking{ctx: ctx, tx: tx, x: x, place: p}
 		last := from
 		for line, err := range log.Lines(ctx) {
 			if errors.As(err, &broken) {
-				x.note("%s: its receipts are broken at %s; what stands before that counts", p.name, broken)
+				note = fmt.Sprintf("%s: its receipts are broken at %s; what stands before that counts", p.name, broken)
 				break
 			}
 			if err != nil {
@@ -59,6 +61,10 @@ func (x *indexer) receipts(ctx context.Context, p *place) error {
 		}
 		return x.saw(ctx, tx, p, "receipts", binary.BigEndian.AppendUint64(nil, uint64(last)))
 	})
+	if note != "" {
+		x.note("%s", note)
+	}
+	return err
 }
 
 // A taking is receipts on their way into the index, unit by unit.

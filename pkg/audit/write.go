@@ -16,27 +16,28 @@ import (
 
 // words remembers the numbers of what many rows share. What it forgets, the index knows.
 type words struct {
-	people         map[Person]int64
-	uses           map[Use]int64
-	repo           int64 // whose paths and folders these are
-	paths, folders map[string]int64
+	people map[Person]int64
+	uses   map[Use]int64
 
 	lastPerson, lastUse, lastPath, lastFolder int64
-	begun                                     bool
 }
 
-// maxWords bounds each of the maps: some 30 MiB.
-const maxWords = 200_000
+// placeWords are those of one repository.
+type placeWords struct{ paths, folders map[string]int64 }
 
-func (w *words) begin(ctx context.Context, tx *sql.Tx, repo int64) error {
-	if w.repo != repo {
-		w.repo, w.paths, w.folders = repo, map[string]int64{}, map[string]int64{}
+// maxWords bounds each of the maps: some 20 MiB.
+const maxWords = 100_000
+
+func (w *words) begin(ctx context.Context, tx *sql.Tx, p *place) error {
+	if p.words.paths == nil {
+		p.words = placeWords{map[string]int64{}, map[string]int64{}}
 	}
-	if w.begun {
+	if w.people != nil {
 		return nil
 	}
-	w.begun, w.people, w.uses = true, map[Person]int64{}, map[Use]int64{}
-	return errors.Join(lastID(ctx, tx, "person", &w.lastPerson), lastID(ctx, tx, "use", &w.lastUse), lastID(ctx, tx, "path", &w.lastPath), lastID(ctx, tx, "folder", &w.lastFolder))
+	w.people, w.uses = map[Person]int64{}, map[Use]int64{}
+	return errors.Join(lastID(ctx, tx, "person", &w.lastPerson), lastID(ctx, tx, "use", &w.lastUse),
+		lastID(ctx, tx, "path", &w.lastPath), lastID(ctx, tx, "folder", &w.lastFolder))
 }
 
 // wordNumber is the number of a word, which it gets when it has none.
@@ -66,14 +67,14 @@ func (w *words) person(ctx context.Context, tx *sql.Tx, p Person) (int64, error)
 		"INSERT INTO person (id, email, name) VALUES (?, ?, ?)", p.Email, p.Name)
 }
 
-func (w *words) path(ctx context.Context, tx *sql.Tx, name string) (int64, error) {
-	return wordNumber(ctx, tx, w.paths, &w.lastPath, name, "SELECT id FROM path WHERE repo = ? AND name = ?",
-		"INSERT INTO path (id, repo, name) VALUES (?, ?, ?)", w.repo, name)
+func (w *words) path(ctx context.Context, tx *sql.Tx, p *place, name string) (int64, error) {
+	return wordNumber(ctx, tx, p.words.paths, &w.lastPath, name, "SELECT id FROM path WHERE repo = ? AND name = ?",
+		"INSERT INTO path (id, repo, name) VALUES (?, ?, ?)", p.id, name)
 }
 
-func (w *words) folder(ctx context.Context, tx *sql.Tx, name string) (int64, error) {
-	return wordNumber(ctx, tx, w.folders, &w.lastFolder, name, "SELECT id FROM folder WHERE repo = ? AND name = ?",
-		"INSERT INTO folder (id, repo, name) VALUES (?, ?, ?)", w.repo, name)
+func (w *words) folder(ctx context.Context, tx *sql.Tx, p *place, name string) (int64, error) {
+	return wordNumber(ctx, tx, p.words.folders, &w.lastFolder, name, "SELECT id FROM folder WHERE repo = ? AND name = ?",
+		"INSERT INTO folder (id, repo, name) VALUES (?, ?, ?)", p.id, name)
 }
 
 func (w *words) use(ctx context.Context, tx *sql.Tx, u Use) (int64, error) {
@@ -108,8 +109,8 @@ func newWriting(x *indexer, p *place) *writing {
 
 // batch writes commits, all or none, with the heads of all that is indexed then.
 func (w *writing) batch(ctx context.Context, commits []Commit) error {
-	return w.x.store.Do(ctx, func(tx *sql.Tx) error {
-		if err := w.x.words.begin(ctx, tx, w.place.id); err != nil {
+	return w.x.do(ctx, func(tx *sql.Tx) error {
+		if err := w.x.words.begin(ctx, tx, w.place); err != nil {
 			return err
 		}
 		rows := newRows(ctx, tx)
@@ -135,7 +136,11 @@ func (w *writing) batch(ctx context.Context, commits []Commit) error {
 		if err := w.x.writeStrip(ctx, tx, w.place.id, s); err != nil {
 			return err
 		}
-		return w.frontier(ctx, tx)
+		if err := w.frontier(ctx, tx); err != nil {
+			return err
+		}
+		w.x.wrote(w.place, len(commits))
+		return nil
 	})
 }
 
@@ -208,7 +213,7 @@ func (w *writing) commit(ctx context.Context, tx *sql.Tx, r *rows, s *strip, c *
 		when(c.Received), c.Own, c.Files, count(c.Added), count(c.Deleted), shape(c), digest(c.Change))
 	seen := map[string]bool{}
 	for _, t := range c.Touches {
-		path, err := x.words.path(ctx, tx, t.Path)
+		path, err := x.words.path(ctx, tx, w.place, t.Path)
 		if err != nil {
 			return err
 		}
@@ -229,7 +234,7 @@ func (w *writing) commit(ctx context.Context, tx *sql.Tx, r *rows, s *strip, c *
 	if err != nil {
 		return err
 	}
-	places, err := x.places(ctx, tx, c.Touches)
+	places, err := x.places(ctx, tx, w.place, c.Touches)
 	if err != nil {
 		return err
 	}
@@ -270,13 +275,13 @@ func (x *indexer) judgement(ctx context.Context, tx *sql.Tx, r *rows, commit int
 const placeDepth = 3
 
 // places are the folders that a commit touches, and the lines it adds in each.
-func (x *indexer) places(ctx context.Context, tx *sql.Tx, touches []repo.Touch) (places []EntryPlace, err error) {
+func (x *indexer) places(ctx context.Context, tx *sql.Tx, p *place, touches []repo.Touch) (places []EntryPlace, err error) {
 	at := map[string]int{}
 	for _, t := range touches {
 		folder := folderOf(t.Path, placeDepth)
 		i, ok := at[folder]
 		if !ok {
-			id, err := x.words.folder(ctx, tx, folder)
+			id, err := x.words.folder(ctx, tx, p, folder)
 			if err != nil {
 				return nil, err
 			}

@@ -119,7 +119,7 @@ func (s *Store) open(ctx context.Context, mode string) error {
 	s.DB = db
 	db.SetMaxOpenConns(4)
 	if mode == "rwc" {
-		db.SetMaxOpenConns(2) // one that writes, and one that looks something up meanwhile
+		db.SetMaxOpenConns(8) // one that writes, and those that look something up meanwhile
 	}
 	return s.begin(ctx, mode == "rwc")
 }
