@@ -166,18 +166,22 @@ func (x *indexer) end(ctx context.Context) error {
 // A place is one repository as the index knows it.
 type place struct {
 	*repo.Repo
-	id       int64
-	name     string
-	reader   *repo.Reader
-	law      law
-	progress Progress
-	words    placeWords
-	tips     []tip       // now
-	before   []tip       // after the last run that came to its end
-	heads    []change.ID // of all that is indexed, as far as the repository still has them
-	again    bool        // what is indexed may come again
-	same     bool        // refs are as they were when a run last came to its end here
-	lost     bool        // of heads, some are no longer reached by what was indexed since
+	id         int64
+	name       string
+	reader     *repo.Reader
+	law        law
+	progress   Progress
+	words      placeWords
+	tips       []tip                // now
+	before     []tip                // after the last run that came to its end
+	heads      []change.ID          // of all that is indexed, as far as the repository still has them
+	again      bool                 // what is indexed may come again
+	same       bool                 // refs are as they were when a run last came to its end here
+	lost       bool                 // of heads, some are no longer reached by what was indexed since
+	others     map[string]change.ID // refs of notes
+	recordRefs []tip
+	anew       []change.ID // commits to be judged anew, if they are indexed
+	read       []reading
 }
 
 // A tip is what a ref holds.
@@ -194,7 +198,7 @@ func (x *indexer) repository(ctx context.Context, r *repo.Repo, progress Progres
 	defer reader.Close()
 	p := &place{Repo: r, reader: reader, progress: progress}
 	steps := []func(context.Context, *place) error{
-		x.enter, x.look, x.recall, x.receipts, x.enact, x.commits, x.presence, x.servers, x.settle,
+		x.enter, x.look, x.recall, x.receipts, x.enact, x.imports, x.commits, x.again, x.presence, x.servers, x.settle,
 	}
 	for _, step := range steps {
 		if err := step(ctx, p); err != nil {
@@ -255,9 +259,18 @@ func (x *indexer) look(ctx context.Context, p *place) error {
 		return err
 	}
 	p.tips = []tip{{ref: "HEAD", id: id, commit: id, target: branch}}
-	for r, err := range p.Refs(ctx, refPatterns...) {
+	p.others = map[string]change.ID{}
+	for r, err := range p.Refs(ctx, slices.Concat(refPatterns, []string{"refs/notes", strings.TrimSuffix(record.Prefix, "/")})...) {
 		if err != nil {
 			return err
+		}
+		switch {
+		case strings.HasPrefix(r.Name, "refs/notes/"):
+			p.others[r.Name] = r.ID
+			continue
+		case strings.HasPrefix(r.Name, record.Prefix):
+			p.recordRefs = append(p.recordRefs, tip{ref: r.Name, id: r.ID})
+			continue
 		}
 		commit, _, err := p.reader.Peel(ctx, r.ID)
 		if err != nil {
@@ -400,7 +413,11 @@ func (x *indexer) judge(ctx context.Context, p *place) (*judge, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &judge{reader: p.reader, law: p.law, form: form, records: records, ref: defaultBranch(p.tips), now: x.options.Now,
+	foreign, err := x.foreign(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return &judge{foreign: foreign, reader: p.reader, law: p.law, form: form, records: records, ref: defaultBranch(p.tips), now: x.options.Now,
 		trees: &trees{}, receipt: times}, nil
 }
 

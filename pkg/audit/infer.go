@@ -58,17 +58,3 @@ func foreignTrailers(block trailer.Block) []Claim {
 	}
 	return []Claim{claim}
 }
-
-// toolNamed is the TOOL of a record for a name that people see: "Claude Code".
-func toolNamed(name string) string {
-	name = strings.ToLower(strings.Join(strings.Fields(text(name)), "-"))
-	switch name {
-	case "claude":
-		return "claude-code"
-	case "gemini":
-		return "gemini-cli"
-	case "cursor-ide", "cursor-cli":
-		return "cursor"
-	}
-	return strings.ReplaceAll(name, "/", "-")
-}

@@ -51,6 +51,7 @@ type judge struct {
 	ref     string // for which it is judged: the default branch
 	now     time.Time
 	trees   *trees
+	foreign func(*Commit) ([]Claim, error)                         // what other recorders say; nil when they never said anything
 	receipt func(ids []change.ID) (map[change.ID]time.Time, error) // of those that a receipt speaks of; nil when there is none
 }
 
@@ -69,14 +70,24 @@ func (j *judge) batch(ctx context.Context, b *batch) error {
 	if err != nil {
 		return err
 	}
+	if err := j.touched(ctx, b.commits); err != nil {
+		return err
+	}
 	for i := range b.commits {
 		c := &b.commits[i]
 		j.assess(c, verdicts[i])
+		if j.foreign != nil {
+			claims, err := j.foreign(c)
+			if err != nil {
+				return err
+			}
+			c.add(claims...)
+		}
 		c.add(foreignTrailers(blocks[i])...)
 		c.add(inferred(c, blocks[i], message(b.raw[i]))...)
 	}
 	b.raw = nil
-	return j.touched(ctx, b.commits)
+	return nil
 }
 
 // read takes over what a commit object says. One that cannot be read keeps its id alone.

@@ -69,6 +69,7 @@ CREATE TABLE commits (
 	change    BLOB,                   -- the change digest that it is signed for
 	UNIQUE (oid, repo)
 );
+CREATE INDEX commit_parents ON commits (parents);
 CREATE INDEX commit_shape ON commits (shape) WHERE shape IS NOT NULL;
 CREATE INDEX commit_change ON commits (change) WHERE change IS NOT NULL;
 CREATE TABLE digest (                 -- change digests computed since, of commits that are signed for none
@@ -244,6 +245,14 @@ CREATE TABLE mcp_file (               -- MCP configuration in the tree of a ref;
 	problem TEXT NOT NULL,            -- why it could not be read whole; "" for none
 	servers BLOB NOT NULL,            -- JSON
 	PRIMARY KEY (repo, ref, file, run)
+) WITHOUT ROWID;
+CREATE TABLE told (                   -- what another recorder says of a commit; the latest row counts
+	repo    INTEGER NOT NULL,
+	oid     BLOB NOT NULL,            -- of an Agent Trace the commit before
+	source  TEXT NOT NULL,
+	run     INTEGER NOT NULL,
+	claims  BLOB NOT NULL,            -- JSON
+	PRIMARY KEY (repo, oid, source, run)
 ) WITHOUT ROWID;
 CREATE TABLE mcp_seen (               -- files that commits touched and that configure MCP servers
 	repo    INTEGER NOT NULL,
