@@ -87,6 +87,14 @@ var light = []string{"cmd/gatekeeper-commit-msg", "cmd/gatekeeper-agent"}
 // lightSize is what a light binary may weigh, stripped, in bytes.
 const lightSize = 4 << 20
 
+// serving are the binaries that stand in the way of every push; of what is heavy they may
+// link all but what serverless names.
+var serving = []string{"cmd/gatekeeper-pre-receive", "cmd/gatekeeper-pre-push"}
+
+var serverless = []struct{ library, reason string }{
+	{"modernc.org/sqlite", "a push is judged without the auditor's index, and must not pay for it"},
+}
+
 var heavy = []struct{ library, reason string }{
 	{"github.com/go-git", "it would be more than the rest of the binary"},
 	{"github.com/sigstore", "it would be more than the rest of the binary"},
@@ -172,6 +180,7 @@ func TestGuard(t *testing.T) {
 		{"another library of like name is not it", checkOwners, at("pkg/gate", "github.com/go-gitty/x"), ""},
 		{"test help does not ship", checkOwners, at("hooks/commitmsg", module+"/pkg/internal/gittest"), "must not ship"},
 		{"a light binary links nothing heavy, through others either", checkLight, at("cmd/gatekeeper-agent", "net/http"), "wait for a network"},
+		{"a server's hook links no database", checkLight, at("cmd/gatekeeper-pre-receive", "modernc.org/sqlite"), "without the auditor's index"},
 		{"a heavy binary may", checkLight, at("cmd/gatekeeper", "net/http"), ""},
 		{"a package needs a comment", checkDocs, unit{ImportPath: module + "/pkg/x", GoFiles: []string{"x.go"}}, "no package comment"},
 		{"a package of tests alone needs none", checkDocs, at("pkg/x"), ""},
@@ -260,10 +269,14 @@ func checkOwners(units []unit) (complaints []string) {
 
 func checkLight(units []unit) (complaints []string) {
 	for _, u := range units {
-		if !slices.Contains(light, u.name()) {
+		banned := heavy
+		switch {
+		case slices.Contains(serving, u.name()):
+			banned = serverless
+		case !slices.Contains(light, u.name()):
 			continue
 		}
-		for _, h := range heavy {
+		for _, h := range banned {
 			i := slices.IndexFunc(u.Deps, func(dep string) bool { return fits(h.library+"/...", dep) })
 			if i >= 0 {
 				complaints = append(complaints, fmt.Sprintf("%s links %s: %s", u.name(), u.Deps[i], h.reason))

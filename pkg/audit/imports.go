@@ -158,30 +158,32 @@ func (x *indexer) traces(ctx context.Context, p *place) error {
 			if err := x.tell(ctx, tx, p, id, FromAgentTrace, bounded(list)); err != nil {
 				return err
 			}
-			children, err := childrenOf(ctx, tx, p.id, id)
-			if err != nil {
-				return err
-			}
-			p.anew = append(p.anew, children...)
 		}
+		children, err := childrenOf(ctx, tx, p.id, about)
+		if err != nil {
+			return err
+		}
+		p.anew = append(p.anew, children...)
 		p.read = append(p.read, reading{tracesFile, raw(blob)})
 		return nil
 	})
 }
 
-// childrenOf lists the commits with one parent, and which.
-func childrenOf(ctx context.Context, tx *sql.Tx, repo int64, parent change.ID) (ids []change.ID, err error) {
-	rows, err := tx.QueryContext(ctx, "SELECT oid FROM commits WHERE parents = ? AND repo = ?", raw(parent), repo)
+// childrenOf lists the commits with one parent, that being one of some.
+func childrenOf(ctx context.Context, tx *sql.Tx, repo int64, parents map[change.ID][]told) (ids []change.ID, err error) {
+	rows, err := tx.QueryContext(ctx, "SELECT oid, parents FROM commits WHERE repo = ? AND length(parents) = length(oid)", repo)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var oid []byte
-		if err := rows.Scan(&oid); err != nil {
+		var oid, parent []byte
+		if err := rows.Scan(&oid, &parent); err != nil {
 			return nil, err
 		}
-		ids = append(ids, change.ID(oid))
+		if _, ok := parents[change.ID(parent)]; ok {
+			ids = append(ids, change.ID(oid))
+		}
 	}
 	return ids, rows.Err()
 }

@@ -32,8 +32,8 @@ func (x *indexer) presence(ctx context.Context, p *place) error {
 
 // returned finds commits that had gone, and that refs reach again.
 func (x *indexer) returned(ctx context.Context, p *place, now []change.ID) error {
-	var gone int
-	if err := x.store.QueryRowContext(ctx, `SELECT count(*) FROM presence p JOIN commits c ON c.id = p.commit_id WHERE c.repo = ? AND present = 0`, p.id).Scan(&gone); err != nil || gone == 0 {
+	var gone bool
+	if err := x.store.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM presence p CROSS JOIN commits c ON c.id = p.commit_id WHERE c.repo = ? AND present = 0)`, p.id).Scan(&gone); err != nil || !gone {
 		return err
 	}
 	there, err := p.reader.Present(ctx, commitsOf(p.before))

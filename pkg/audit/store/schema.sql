@@ -69,7 +69,6 @@ CREATE TABLE commits (
 	change    BLOB,                   -- the change digest that it is signed for
 	UNIQUE (oid, repo)
 );
-CREATE INDEX commit_parents ON commits (parents);
 CREATE INDEX commit_shape ON commits (shape) WHERE shape IS NOT NULL;
 CREATE INDEX commit_change ON commits (change) WHERE change IS NOT NULL;
 CREATE TABLE digest (                 -- change digests computed since, of commits that are signed for none
