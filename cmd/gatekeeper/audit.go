@@ -206,6 +206,7 @@ Dimensions: ` + strings.Join(audit.Dimensions(), ", ") + `.`,
 			&cli.StringFlag{Name: "model", Usage: "only models like `GLOB`: provider/name, or the name alone"},
 			&cli.StringFlag{Name: "repository", Usage: "only repositories like `GLOB`"},
 			&cli.IntFlag{Name: "depth", Value: 1, Usage: "how many folders deep to tell paths apart, 1 to 3"},
+			&cli.StringFlag{Name: "living", Usage: "count lines that live at `REF` of each repository, too: HEAD, or a whole name; blames every file once"},
 			teamsFlag,
 			&cli.StringFlag{Name: "team", Usage: "only the people of `TEAM`"},
 			&cli.BoolFlag{Name: "me", Usage: "only your own commits, by user.email"},
@@ -281,6 +282,12 @@ func (p process) question(ctx context.Context, c *cli.Context) (q audit.Question
 	if q.Teams, err = p.teams(c); err != nil {
 		return q, err
 	}
+	if ref := c.String("living"); ref != "" {
+		if ref != "HEAD" && !strings.HasPrefix(ref, "refs/") {
+			return q, usage("--living %q: want HEAD or a whole name, such as refs/heads/%s", ref, ref)
+		}
+		q.Living = &audit.Living{Ref: ref, Open: func(ctx context.Context, place string) (*repo.Repo, error) { return repo.Open(ctx, place, p.Environ) }}
+	}
 	if c.Bool("me") {
 		if q.Person, err = p.ownAddress(ctx); err != nil {
 			return q, err
@@ -335,29 +342,41 @@ func (p process) usageText(u *audit.Usage, purpose string) error {
 	}
 	fmt.Fprintf(p.Stdout, "\n%d merges that bring nothing of their own are not counted\n\n", t.Merges)
 	w := p.table()
-	fmt.Fprintln(w, strings.Join(append(append([]string{}, u.By...), "commits", "share", "lines", "share", "approved", "unsanctioned", "not judged", "first", "last"), "\t"))
+	head := append(append([]string{}, u.By...), "commits", "share", "lines", "share", "approved", "unsanctioned", "not judged", "first", "last")
+	if t.Living != nil {
+		head = append(head, "living", "share")
+	}
+	fmt.Fprintln(w, strings.Join(head, "\t"))
 	for _, r := range u.Rows {
 		for _, k := range r.Key {
 			fmt.Fprintf(w, "%s\t", gate.Plain(k))
 		}
-		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%d\t%d\t%d\t%s\t%s\n", r.Commits.Known, percent(r.Commits), r.Added.Known, percent(r.Added),
+		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%d\t%d\t%d\t%s\t%s", r.Commits.Known, percent(r.Commits), r.Added.Known, percent(r.Added),
 			r.Approval.Approved, r.Approval.Unsanctioned, r.Approval.NotJudged, r.First, r.Last)
+		if r.Living != nil {
+			fmt.Fprintf(w, "\t%d\t%s", r.Living.Known, percent(*r.Living))
+		}
+		fmt.Fprintln(w)
 	}
 	return w.Flush()
 }
 
 func (p process) usageCSV(u *audit.Usage) error {
 	head := append(append([]string{}, u.By...), "commits", "commits_unknown", "commits_of", "lines", "lines_unknown", "lines_of",
-		"attested", "declared", "import", "inferred", "approved", "unsanctioned", "not_judged", "first", "last")
+		"attested", "declared", "import", "inferred", "approved", "unsanctioned", "not_judged", "first", "last", "living", "living_unknown", "living_of")
 	return p.writeCSV(head, func(row func(...any)) {
 		for _, r := range u.Rows {
 			var cells []any
 			for _, k := range r.Key {
 				cells = append(cells, k)
 			}
-			row(append(cells, r.Commits.Known, r.Commits.Unknown, r.Commits.Of, r.Added.Known, r.Added.Unknown, r.Added.Of,
+			living := []any{"", "", ""}
+			if l := r.Living; l != nil {
+				living = []any{l.Known, l.Unknown, l.Of}
+			}
+			row(append(append(cells, r.Commits.Known, r.Commits.Unknown, r.Commits.Of, r.Added.Known, r.Added.Unknown, r.Added.Of,
 				r.Evidence[audit.Attested], r.Evidence[audit.Declared], r.Evidence[audit.Import], r.Evidence[audit.Inferred],
-				r.Approval.Approved, r.Approval.Unsanctioned, r.Approval.NotJudged, r.First, r.Last)...)
+				r.Approval.Approved, r.Approval.Unsanctioned, r.Approval.NotJudged, r.First, r.Last), living...)...)
 		}
 	})
 }

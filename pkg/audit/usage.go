@@ -50,6 +50,7 @@ type Question struct {
 	Person       string         // only the one with this address; "" is all
 	Depth        int            // of ByPath, in folders; 0 is 1, and the most is 3
 	Policy       *policy.Policy // by which uses are judged, instead of those of the index
+	Living       *Living        // look for lines that live at a ref, too; nil is not
 }
 
 // A Share is how many of all it is: at least Known, and at most Known and Unknown.
@@ -84,6 +85,7 @@ type Total struct {
 	Merges       int64              `json:"merges"`  // silent ones that bring nothing of their own; counted nowhere else
 	Evidence     map[Evidence]int64 `json:"evidence"`
 	Added        int64              `json:"added"`         // lines
+	Living       *int64             `json:"living"`        // lines of these commits that live at the ref; null unless asked for
 	UnknownAdded int64              `json:"unknown_added"` // lines of commits of which nothing is known
 	Uncounted    int64              `json:"uncounted"`     // commits whose lines are not known: merges with something of their own
 }
@@ -119,6 +121,7 @@ type ApprovalGiven struct {
 // A tally counts for one row.
 type tally struct {
 	commits, ai, doubt int64 // doubt: lines that may have come of it, beside those of unknown commits
+	living, maybe      int64 // the same of lines that live
 	evidence           [6]int64
 	first, last        int64
 	approval           map[*Approval]int64
@@ -126,8 +129,8 @@ type tally struct {
 
 // A total counts for one group of commits.
 type total struct {
-	commits, unknown, merges, added, unknownAdded, uncounted int64
-	evidence                                                 [6]int64
+	commits, unknown, merges, added, unknownAdded, uncounted, living, unknownLiving int64
+	evidence                                                                        [6]int64
 }
 
 // Keys of groups and rows: numbers, since there are a million of them to look up.
@@ -171,11 +174,12 @@ type counting struct {
 	teams   []string        // names by number
 	teamOf  map[int64]int32 // of persons
 	folders map[int64]string
-	cutTo   map[int64]int64   // folder to the first one with the same name at the asked depth
-	claims  map[claimOf]int32 // use and evidence to the number of their values
-	values  []string          // of claimed dimensions by number, joined by NUL
-	match   map[int64]bool    // uses that the question asks for
-	group   map[string]bool   // dimensions asked for
+	cutTo   map[int64]int64      // folder to the first one with the same name at the asked depth
+	alive   map[int64][]survivor // by commit
+	claims  map[claimOf]int32    // use and evidence to the number of their values
+	values  []string             // of claimed dimensions by number, joined by NUL
+	match   map[int64]bool       // uses that the question asks for
+	group   map[string]bool      // dimensions asked for
 	since   int64
 	until   int64
 }
@@ -207,6 +211,12 @@ func (v *View) counting(ctx context.Context, q Question) (*counting, error) {
 	c.numberClaims()
 	if err := c.selectPeople(ctx); err != nil {
 		return nil, err
+	}
+	if q.Living != nil {
+		var err error
+		if c.alive, err = v.living(ctx, *q.Living, c.repos); err != nil {
+			return nil, err
+		}
 	}
 	return c, c.foldFolders(ctx)
 }
@@ -330,7 +340,8 @@ func (c *counter) count(e *Entry) {
 	if e.Committed < c.since || e.Committed >= c.until || c.repos != nil && !c.repos[e.Repo] || c.persons != nil && !c.persons[e.Author] {
 		return
 	}
-	c.all.count(e, e.Added)
+	alive := c.aliveIn(e, everywhere)
+	c.all.count(e, e.Added, alive)
 	g := groupKey{}
 	if c.has(ByRepository) {
 		g.repo = e.Repo
@@ -345,7 +356,7 @@ func (c *counter) count(e *Entry) {
 		g.person = e.Author
 	}
 	if !c.has(ByPath) {
-		c.row(e, g, e.Added)
+		c.row(e, g, e.Added, alive)
 		return
 	}
 	clear(c.places)
@@ -357,19 +368,33 @@ func (c *counter) count(e *Entry) {
 		if e.Added < 0 {
 			added = -1
 		}
-		c.row(e, g, added)
+		c.row(e, g, added, c.aliveIn(e, folderOf(c.folders[place], c.Depth)))
 	}
 }
 
+// aliveIn is how many lines of a commit live, anywhere or, by path, in one folder. What
+// moved to a folder that the commit itself did not touch is in none.
+func (c *counter) aliveIn(e *Entry, folder string) (n int) {
+	for _, s := range c.alive[e.Commit] {
+		if folder == everywhere || folderOf(s.folder, c.Depth) == folder {
+			n += s.lines
+		}
+	}
+	return n
+}
+
+// everywhere is no folder.
+const everywhere = "/"
+
 // row counts an entry in its group, and in the row of each of its claims. added are the
 // lines that count there: fewer than the entry's own where it touches several folders.
-func (c *counter) row(e *Entry, g groupKey, added int) {
+func (c *counter) row(e *Entry, g groupKey, added, alive int) {
 	t := c.groups[g]
 	if t == nil {
 		t = &total{}
 		c.groups[g] = t
 	}
-	t.count(e, added)
+	t.count(e, added, alive)
 	c.keys = c.keys[:0]
 	for i, u := range e.Uses {
 		if !c.match[u.Use] {
@@ -380,13 +405,13 @@ func (c *counter) row(e *Entry, g groupKey, added int) {
 			continue
 		}
 		c.keys = append(c.keys, key)
-		c.claim(e, rowKey{g, key}, i, added)
+		c.claim(e, rowKey{g, key}, i, added, alive)
 	}
 }
 
 // claim counts an entry in the row of its i-th claim and of those after it with the
 // same key.
-func (c *counter) claim(e *Entry, k rowKey, i, added int) {
+func (c *counter) claim(e *Entry, k rowKey, i, added, alive int) {
 	t := c.rows[k]
 	if t == nil {
 		t = &tally{approval: map[*Approval]int64{}, first: 1<<63 - 1, last: -1 << 63}
@@ -411,6 +436,14 @@ func (c *counter) claim(e *Entry, k rowKey, i, added int) {
 	least, most := spread(ai, counted, e.Added, added)
 	t.ai += int64(least)
 	t.doubt += int64(most - least)
+	if alive > 0 {
+		least, most = spread(ai, counted, max(e.Added, alive), alive)
+		if e.Added < 0 { // of a merge nobody knows how many lines it added
+			least = 0
+		}
+		t.living += int64(least)
+		t.maybe += int64(most - least)
+	}
 }
 
 // spread is how many of the lines added here came of a claim, at least and at most, when it
@@ -427,7 +460,7 @@ func spread(ai int, counted bool, all, here int) (least, most int) {
 	return least, min(ai, here)
 }
 
-func (t *total) count(e *Entry, added int) {
+func (t *total) count(e *Entry, added, alive int) {
 	if !e.Counts() {
 		t.merges++
 		return
@@ -439,9 +472,11 @@ func (t *total) count(e *Entry, added int) {
 		added = 0
 	}
 	t.added += int64(added)
+	t.living += int64(alive)
 	if e.Open() {
 		t.unknown++
 		t.unknownAdded += int64(added)
+		t.unknownLiving += int64(alive)
 	}
 }
 
@@ -470,6 +505,7 @@ func (c *counter) add(o *counter) {
 
 func (t *total) add(o *total) {
 	t.commits, t.unknown, t.merges = t.commits+o.commits, t.unknown+o.unknown, t.merges+o.merges
+	t.living, t.unknownLiving = t.living+o.living, t.unknownLiving+o.unknownLiving
 	t.added, t.unknownAdded, t.uncounted = t.added+o.added, t.unknownAdded+o.unknownAdded, t.uncounted+o.uncounted
 	for i := range t.evidence {
 		t.evidence[i] += o.evidence[i]
@@ -478,6 +514,7 @@ func (t *total) add(o *total) {
 
 func (t *tally) add(o *tally) {
 	t.commits, t.ai, t.doubt = t.commits+o.commits, t.ai+o.ai, t.doubt+o.doubt
+	t.living, t.maybe = t.living+o.living, t.maybe+o.maybe
 	for i := range t.evidence {
 		t.evidence[i] += o.evidence[i]
 	}
@@ -494,8 +531,16 @@ func (c *counter) usage() *Usage {
 		UnknownAdded: c.all.unknownAdded, Uncounted: c.all.uncounted}}
 	for k, t := range c.rows {
 		g := c.groups[k.groupKey]
-		u.Rows = append(u.Rows, UsageRow{Key: c.keyOf(k), Commits: share(t.commits, g.unknown, g.commits), Added: share(t.ai, t.doubt+g.unknownAdded, g.added),
-			Evidence: byTier(t.evidence), First: dateOf(t.first), Last: dateOf(t.last), Approval: approvalsOf(t.approval)})
+		row := UsageRow{Key: c.keyOf(k), Commits: share(t.commits, g.unknown, g.commits), Added: share(t.ai, t.doubt+g.unknownAdded, g.added),
+			Evidence: byTier(t.evidence), First: dateOf(t.first), Last: dateOf(t.last), Approval: approvalsOf(t.approval)}
+		if c.Living != nil {
+			living := share(t.living, t.maybe+g.unknownLiving, g.living)
+			row.Living = &living
+		}
+		u.Rows = append(u.Rows, row)
+	}
+	if c.Living != nil {
+		u.Total.Living = &c.all.living
 	}
 	slices.SortFunc(u.Rows, func(a, b UsageRow) int {
 		return cmp.Or(cmp.Compare(b.Commits.Known, a.Commits.Known), slices.Compare(a.Key, b.Key))
