@@ -221,3 +221,16 @@ func TestUsage(t *testing.T) {
 		}
 	})
 }
+
+func usageBy(t *testing.T, db string, by ...string) map[string]counted {
+	t.Helper()
+	v, err := audit.See(context.Background(), ask(t, db), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := v.Usage(context.Background(), audit.Question{By: by})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rowsOf(u)
+}

@@ -12,8 +12,10 @@ import (
 	"context"
 	"database/sql"
 	_ "embed"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -85,7 +87,10 @@ func Open(ctx context.Context, file string) (*Store, error) {
 	return s, nil
 }
 
-// ours refuses a file that is something else before SQLite touches it.
+// ours refuses a file that is something else before SQLite touches it, by its header
+// (https://www.sqlite.org/fileformat2.html#the_database_header). One that a killed
+// process had only begun has no application id yet: it is a single page of our size, or
+// the rest of it stands in the log beside it.
 func ours(file string) error {
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -95,19 +100,36 @@ func ours(file string) error {
 		return err
 	}
 	defer f.Close()
-	head := make([]byte, 16)
-	if n, _ := f.Read(head); n > 0 && string(head[:n]) != "SQLite format 3\x00" {
-		return errors.New("this is no index of gatekeeper; name another file with --db")
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	head := make([]byte, 100)
+	switch n, _ := io.ReadFull(f, head); {
+	case n == 0:
+		return nil
+	case n < len(head) || string(head[:16]) != "SQLite format 3\x00":
+		return errForeign
+	}
+	_, err = os.Stat(file + "-wal")
+	begun := err == nil || info.Size() == pageSize && binary.BigEndian.Uint16(head[16:]) == pageSize
+	if id := binary.BigEndian.Uint32(head[68:]); id != applicationID && (id != 0 || !begun) {
+		return errForeign
 	}
 	return nil
 }
+
+var errForeign = errors.New("this is no index of gatekeeper; name another file with --db")
+
+// pageSize is that of a new file, in bytes.
+const pageSize = 8192
 
 // pragmas: a killed process loses nothing that was committed; a power cut may lose the
 // last transactions, which the next run reads again. 32 MiB of pages are kept in memory for each connection.
 var pragmas = []string{"busy_timeout(60000)", "journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-32768)", "temp_store(MEMORY)"}
 
 func (s *Store) open(ctx context.Context, mode string) error {
-	q := url.Values{"mode": {mode}, "_pragma": append([]string{"page_size(8192)"}, pragmas...), "_txlock": {"immediate"}}
+	q := url.Values{"mode": {mode}, "_pragma": append([]string{fmt.Sprintf("page_size(%d)", pageSize)}, pragmas...), "_txlock": {"immediate"}}
 	name := url.URL{Scheme: "file", Path: filepath.ToSlash(s.File), RawQuery: q.Encode()}
 	if !strings.HasPrefix(name.Path, "/") { // a drive letter
 		name.Path = "/" + name.Path
@@ -139,7 +161,7 @@ func (s *Store) begin(ctx context.Context, write bool) error {
 	case id == applicationID:
 		return fmt.Errorf("it has version %d, and this gatekeeper writes %d: index anew into another file", v, version)
 	case id != 0 || v != 0:
-		return errors.New("this is no index of gatekeeper; name another file with --db")
+		return errForeign
 	case !write:
 		return ErrNoIndex
 	}
@@ -148,7 +170,7 @@ func (s *Store) begin(ctx context.Context, write bool) error {
 		return err
 	}
 	if tables > 0 {
-		return errors.New("this is no index of gatekeeper; name another file with --db")
+		return errForeign
 	}
 	return s.Do(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, fmt.Sprintf("%s;PRAGMA application_id = %d; PRAGMA user_version = %d", schema, applicationID, version))
