@@ -73,7 +73,9 @@ func TestSigners(t *testing.T) {
 // of their time.
 func TestPolicyChanges(t *testing.T) {
 	r := past.New(t, "a", "--bare")
-	edit := func() { r.Edit("main", past.Edit{Author: past.People[0], How: past.Ways[1], Add: map[string]int{"a": 1}}) }
+	edit := func() {
+		r.Edit("main", past.Edit{Author: past.People[0], How: past.Ways[1], Add: map[string]int{"a": 1}})
+	}
 	edit()
 	db := filepath.Join(t.TempDir(), "audit.db")
 	index(t, db, now, law(t, "[[model]]\nid = \"openai/*\"\nstatus = \"approved\"\n"), r)
