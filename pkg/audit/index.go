@@ -178,7 +178,7 @@ type place struct {
 	again      bool                 // what is indexed may come again
 	same       bool                 // refs are as they were when a run last came to its end here
 	lost       bool                 // of heads, some are no longer reached by what was indexed since
-	others     map[string]change.ID // refs of notes
+	others     map[string]change.ID // refs of notes, and of the policy
 	recordRefs []tip
 	anew       []change.ID // commits to be judged anew, if they are indexed
 	read       []reading
@@ -260,12 +260,15 @@ func (x *indexer) look(ctx context.Context, p *place) error {
 	}
 	p.tips = []tip{{ref: "HEAD", id: id, commit: id, target: branch}}
 	p.others = map[string]change.ID{}
-	for r, err := range p.Refs(ctx, slices.Concat(refPatterns, []string{"refs/notes", strings.TrimSuffix(record.Prefix, "/")})...) {
+	for r, err := range p.Refs(ctx, slices.Concat(refPatterns, []string{"refs/notes", inforce.Ref, strings.TrimSuffix(record.Prefix, "/")})...) {
 		if err != nil {
 			return err
 		}
 		switch {
 		case strings.HasPrefix(r.Name, "refs/notes/"):
+			p.others[r.Name] = r.ID
+			continue
+		case r.Name == inforce.Ref:
 			p.others[r.Name] = r.ID
 			continue
 		case strings.HasPrefix(r.Name, record.Prefix):
@@ -281,14 +284,19 @@ func (x *indexer) look(ctx context.Context, p *place) error {
 	return nil
 }
 
-// enact finds the policies of the repository: those published over time, or the one that
-// is in force, or the one that the run was given.
+// enact finds the policies of the repository: the one that the run was given, or those that
+// were published over time, and the one that is in force.
 func (x *indexer) enact(ctx context.Context, p *place) error {
-	found, err := x.policies(ctx, p)
-	if err != nil {
-		return err
+	if x.options.Policy == nil {
+		if err := x.published(ctx, p); err != nil {
+			return err
+		}
 	}
-	if err := x.keepPolicies(ctx, p, found); err != nil {
+	found, err := x.policy(ctx, p)
+	if err == nil && found != nil {
+		err = x.keepPolicy(ctx, p, *found)
+	}
+	if err != nil {
 		return err
 	}
 	p.law, err = readLaw(ctx, x.store, p.id, x.run)

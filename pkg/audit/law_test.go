@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/internal/past"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
@@ -86,5 +87,48 @@ func TestPolicyChanges(t *testing.T) {
 	index(t, db, now.AddDate(10, 0, 0), law(t, "[[model]]\nid = \"openai/*\"\nstatus = \"denied\"\n"), r)
 	if row := usageBy(t, db, "tool")["cursor"]; row.Approved != 2 || row.Unsanctioned != 1 {
 		t.Errorf("%+v, want 2 approved and 1 unsanctioned", row)
+	}
+}
+
+// TestPublishedPolicies reads the history of a server's policy, which says what was in force
+// when, also for commits that came long before the first run.
+func TestPublishedPolicies(t *testing.T) {
+	r := past.New(t, "a", "--bare")
+	parent := ""
+	publish := func(day, status string) {
+		text := "schema = 1\n[[model]]\nid = \"openai/*\"\nstatus = \"" + status + "\"\n" + past.Signers(past.People...)
+		run := func(stdin string, args ...string) string {
+			out, stderr, err := r.Run(stdin, args...)
+			if err != nil {
+				t.Fatal(stderr)
+			}
+			return strings.TrimSpace(out)
+		}
+		blob := run(text, "hash-object", "-w", "--stdin")
+		tree := run("100644 blob "+blob+"\tpolicy.toml\n", "mktree")
+		message := "tree " + tree + "\n" + parent + "author a <a@example.com> " + day + " +0000\ncommitter a <a@example.com> " + day + " +0000\n\nPolicy\n"
+		commit := run(message, "hash-object", "-t", "commit", "-w", "--stdin")
+		parent = "parent " + commit + "\n"
+		r.Git(t, "update-ref", inforce.Ref, commit)
+	}
+	const day = 24 * 3600
+	publish("1768000000", "approved") // 9 January 2026
+	publish("1769000000", "denied")   // 21 January
+	edit := func(after int) {
+		r.Edit("main", past.Edit{Author: past.People[0], How: past.Ways[1], Add: map[string]int{"a": 1}, After: time.Duration(after) * day * time.Second})
+	}
+	edit(0)  // 2 January: before the first, which counts for that, too
+	edit(10) // 12 January
+	edit(10) // 22 January
+	edit(10) // 1 February
+	db := filepath.Join(t.TempDir(), "audit.db")
+	index(t, db, now, nil, r)
+	if row := usageBy(t, db, "tool")["cursor"]; row.Approved != 2 || row.Unsanctioned != 2 {
+		t.Errorf("%+v, want 2 approved and 2 unsanctioned", row)
+	}
+	publish("1769900000", "approved") // 31 January, and known only later
+	index(t, db, now.AddDate(0, 0, 1), nil, r)
+	if row := usageBy(t, db, "tool")["cursor"]; row.Approved != 3 || row.Unsanctioned != 1 {
+		t.Errorf("%+v, want 3 approved and 1 unsanctioned", row)
 	}
 }
