@@ -169,12 +169,12 @@ type counting struct {
 	Question
 	view    *View
 	repos   map[int64]bool // nil is all
-	persons map[int64]bool // nil is all
+	persons []bool         // by number; nil is all
 	people  map[int64]Person
-	teams   []string        // names by number
-	teamOf  map[int64]int32 // of persons
+	teams   []string // names by number
+	teamOf  []int32  // of persons, by number
 	folders map[int64]string
-	cutTo   map[int64]int64      // folder to the first one with the same name at the asked depth
+	cutTo   []int64              // folder to the first one with the same name at the asked depth
 	alive   map[int64][]survivor // by commit
 	claims  map[claimOf]int32    // use and evidence to the number of their values
 	values  []string             // of claimed dimensions by number, joined by NUL
@@ -280,10 +280,11 @@ func (c *counting) selectPeople(ctx context.Context) (err error) {
 	if c.people, err = c.view.People(ctx); err != nil {
 		return err
 	}
-	c.teamOf = map[int64]int32{}
+	size := 1 + largest(c.people)
+	c.teamOf = make([]int32, size)
 	numbers := map[string]int32{}
 	if c.Team != "" || c.Person != "" {
-		c.persons = map[int64]bool{}
+		c.persons = make([]bool, size)
 	}
 	for id, p := range c.people {
 		team := c.Teams.Of(p.Email)
@@ -300,6 +301,22 @@ func (c *counting) selectPeople(ctx context.Context) (err error) {
 	return nil
 }
 
+// largest is the largest number in use; they are given without gaps.
+func largest[V any](numbered map[int64]V) (n int64) {
+	for id := range numbered {
+		n = max(n, id)
+	}
+	return n
+}
+
+// numbered is the value of a number, zero for one that a run under way has given since.
+func numbered[V any](list []V, n int64) (v V) {
+	if n < int64(len(list)) {
+		v = list[n]
+	}
+	return v
+}
+
 // foldFolders cuts folders to the depth asked for.
 func (c *counting) foldFolders(ctx context.Context) (err error) {
 	if !c.has(ByPath) {
@@ -308,7 +325,7 @@ func (c *counting) foldFolders(ctx context.Context) (err error) {
 	if c.folders, err = c.view.Folders(ctx); err != nil {
 		return err
 	}
-	c.cutTo = map[int64]int64{}
+	c.cutTo = make([]int64, 1+largest(c.folders))
 	first := map[string]int64{}
 	for _, id := range slices.Sorted(maps.Keys(c.folders)) {
 		name := folderOf(c.folders[id], c.Depth)
@@ -337,7 +354,7 @@ func (c *counting) counter() *counter {
 
 // count takes in one entry.
 func (c *counter) count(e *Entry) {
-	if e.Committed < c.since || e.Committed >= c.until || c.repos != nil && !c.repos[e.Repo] || c.persons != nil && !c.persons[e.Author] {
+	if e.Committed < c.since || e.Committed >= c.until || c.repos != nil && !c.repos[e.Repo] || c.persons != nil && !numbered(c.persons, e.Author) {
 		return
 	}
 	alive := c.aliveIn(e, everywhere)
@@ -350,7 +367,7 @@ func (c *counter) count(e *Entry) {
 		g.month = monthOf(e.Committed)
 	}
 	if c.has(ByTeam) {
-		g.team = c.teamOf[e.Author]
+		g.team = numbered(c.teamOf, e.Author)
 	}
 	if c.has(ByPerson) {
 		g.person = e.Author
@@ -361,7 +378,7 @@ func (c *counter) count(e *Entry) {
 	}
 	clear(c.places)
 	for _, p := range e.Places {
-		c.places[c.cutTo[p.Place]] += p.Added
+		c.places[numbered(c.cutTo, p.Place)] += p.Added
 	}
 	for place, added := range c.places {
 		g.place = place

@@ -89,8 +89,8 @@ func Open(ctx context.Context, file string) (*Store, error) {
 
 // ours refuses a file that is something else before SQLite touches it, by its header
 // (https://www.sqlite.org/fileformat2.html#the_database_header). One that a killed
-// process had only begun has no application id yet: it is a single page of our size, or
-// the rest of it stands in the log beside it.
+// process had only begun has no application id yet: it is a single page, or the rest of it
+// stands in the log beside it.
 func ours(file string) error {
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -112,7 +112,7 @@ func ours(file string) error {
 		return errForeign
 	}
 	_, err = os.Stat(file + "-wal")
-	begun := err == nil || info.Size() == pageSize && binary.BigEndian.Uint16(head[16:]) == pageSize
+	begun := err == nil || info.Size() == int64(binary.BigEndian.Uint16(head[16:]))
 	if id := binary.BigEndian.Uint32(head[68:]); id != applicationID && (id != 0 || !begun) {
 		return errForeign
 	}
@@ -121,15 +121,12 @@ func ours(file string) error {
 
 var errForeign = errors.New("this is no index of gatekeeper; name another file with --db")
 
-// pageSize is that of a new file, in bytes.
-const pageSize = 8192
-
 // pragmas: a killed process loses nothing that was committed; a power cut may lose the
 // last transactions, which the next run reads again. 32 MiB of pages are kept in memory for each connection.
 var pragmas = []string{"busy_timeout(60000)", "journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-32768)", "temp_store(MEMORY)"}
 
 func (s *Store) open(ctx context.Context, mode string) error {
-	q := url.Values{"mode": {mode}, "_pragma": append([]string{fmt.Sprintf("page_size(%d)", pageSize)}, pragmas...), "_txlock": {"immediate"}}
+	q := url.Values{"mode": {mode}, "_pragma": pragmas, "_txlock": {"immediate"}}
 	name := url.URL{Scheme: "file", Path: filepath.ToSlash(s.File), RawQuery: q.Encode()}
 	if !strings.HasPrefix(name.Path, "/") { // a drive letter
 		name.Path = "/" + name.Path
