@@ -26,6 +26,7 @@ const (
 	batchBytes   = 8 << 20
 	maxCommit    = 1 << 20 // bytes of a commit object; of a larger one only its id is kept
 	maxTouches   = 10_000  // files of one commit that are kept; all are counted
+	touchBytes   = 8 << 20 // of all files of a batch that are kept
 )
 
 // A batch is commits in git's order, and then what is kept of them.
@@ -282,6 +283,7 @@ func (c Claim) saidBy(other Claim) bool {
 // touched counts what the commits touch.
 func (j *judge) touched(ctx context.Context, commits []Commit) error {
 	at := make(map[change.ID]*Commit, len(commits))
+	left := touchBytes
 	var plain, merges []change.ID
 	for i := range commits {
 		c := &commits[i]
@@ -294,21 +296,23 @@ func (j *judge) touched(ctx context.Context, commits []Commit) error {
 		c.Added, c.Deleted = 0, 0
 	}
 	if err := j.reader.Touched(ctx, plain, func(id change.ID, t repo.Touch) error {
-		at[id].touch(t)
+		at[id].touch(t, &left)
 		return nil
 	}); err != nil {
 		return err
 	}
 	return j.reader.Mixed(ctx, merges, func(id change.ID, path string) error {
 		at[id].Own = true
-		at[id].touch(repo.Touch{Path: path, Added: -1, Deleted: -1})
+		at[id].touch(repo.Touch{Path: path, Added: -1, Deleted: -1}, &left)
 		return nil
 	})
 }
 
-func (c *Commit) touch(t repo.Touch) {
+// touch takes in a file. It is kept as long as the batch has bytes left for it.
+func (c *Commit) touch(t repo.Touch, left *int) {
 	t.Path = text4k(t.Path)
-	if c.Files < maxTouches {
+	if size := len(t.Path) + 64; c.Files < maxTouches && *left >= size {
+		*left -= size
 		c.Touches = append(c.Touches, t)
 	}
 	c.Files++
