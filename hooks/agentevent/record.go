@@ -41,16 +41,16 @@ func (h *hook) record(ctx context.Context, p place, d Decision) error {
 	if d.Server != "" && d.Denied == "" {
 		err = errors.Join(err, session.OpenNotes(p.repo.CommonDir).UsedMCP(e.Session, d.Server))
 	}
-	return errors.Join(err, h.write(p, c.Actor, d))
+	return errors.Join(err, h.write(ctx, p, c.Actor, d))
 }
 
 // write adds the event to the ledger.
-func (h *hook) write(p place, a session.Actor, d Decision) error {
+func (h *hook) write(ctx context.Context, p place, a session.Actor, d Decision) error {
 	e := h.event
 	if e.Kind == agent.Other {
 		return nil
 	}
-	cut, err := session.OpenLedger(p.repo.CommonDir).Add(session.Event{
+	cut, err := session.OpenLedger(p.repo.CommonDir).Add(ctx, session.Event{
 		Time: h.Now(), Actor: a, Kind: string(e.Kind), Phase: string(e.Phase), Call: callID(e),
 		Worktree: p.repo.WorkTree, Paths: pathsOf(p.files), Server: d.Server, Denied: d.Denied,
 	})
@@ -86,12 +86,13 @@ func (h *hook) call(p place) session.Call {
 	return c
 }
 
-// callID names a call among those of a session, in a form that says nothing else.
+// callID names a call among those of all sessions, in a form that says nothing else. Where
+// an agent has no ids, two that do the same at once are told apart by their sessions.
 func callID(e agent.Event) string {
 	if e.Call == "" {
 		return ""
 	}
-	return agent.SessionID(e.Agent + "\x00" + e.Call)
+	return agent.SessionID(e.Tool.Name + "\x00" + e.Session + "\x00" + e.Agent + "\x00" + e.Call)
 }
 
 func pathsOf(files []agent.FileEdit) (paths []string) {

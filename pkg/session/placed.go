@@ -96,10 +96,10 @@ func remove(path string) error {
 	return nil
 }
 
-// Hear takes note that an agent's entry works. It is called on every event, and mostly
-// changes one time of a file.
+// Hear takes note that an agent's entry works; of one that has none, nothing is noted. It
+// is called on every event, and mostly changes one time of a file.
 func (p Placed) Hear(name string, now time.Time) error {
-	if p.dir == "" {
+	if p.dir == "" || name == "" {
 		return nil
 	}
 	path := p.heardPath(name)
@@ -107,8 +107,8 @@ func (p Placed) Hear(name string, now time.Time) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.MkdirAll(p.dir, 0o777); err != nil {
-		return err
+	if _, err := os.Stat(p.path(name)); err != nil {
+		return nil
 	}
 	if err := os.WriteFile(path, nil, 0o666); err != nil {
 		return err
