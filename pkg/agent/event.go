@@ -89,7 +89,7 @@ type Change struct {
 // An MCPCall is a call to a tool of an MCP server. The name of a server is chosen
 // by the person who configures it; what it runs or reaches is Command or URL.
 type MCPCall struct {
-	Name   string // of the tool as the agent calls it: mcp__github__get_issue
+	Name   string // of the tool as the agent calls it: mcp__github__get_issue; "" when it was lost
 	Server string // "" when only Name tells it: see SplitMCP
 	Tool   string // "" as Server
 	// Command or URL are of the server, where the event tells them. Arguments may
@@ -110,10 +110,10 @@ const (
 //
 // It opens no file.
 func Decode(hint string, text []byte, environ []string, ancestors []Process) (Event, []error) {
-	top, err := payload.Parse(text)
+	top, broken := payload.Parse(text)
 	d := decoding{top: top, env: environment(environ)}
-	if err != nil {
-		d.note(err)
+	if broken != nil {
+		d.note(broken)
 	}
 	name, err := identify(hint, top, d.env, ancestors)
 	if err != nil {
@@ -127,6 +127,9 @@ func Decode(hint string, text []byte, environ []string, ancestors []Process) (Ev
 		}
 	}
 	d.read(name)
+	if broken != nil {
+		d.lost()
+	}
 	d.finish()
 	return d.event, d.notes
 }
@@ -167,6 +170,15 @@ func (d *decoding) read(name string) {
 		d.windsurf()
 	default:
 		d.unknown()
+	}
+}
+
+// lost takes a call whose tool stood behind the fault of a broken payload for one to an
+// MCP server: large arguments must not hide what is called.
+func (d *decoding) lost() {
+	named := first(d.top.At("tool_name"), d.top.At("toolName")) != ""
+	if d.event.Phase == Before && d.event.Kind == Other && !named {
+		d.mcp("", "", "")
 	}
 }
 
