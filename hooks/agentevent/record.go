@@ -64,16 +64,17 @@ func (h *hook) write(ctx context.Context, p place, a session.Actor, d Decision) 
 func (h *hook) call(p place) session.Call {
 	e := h.event
 	a := session.Actor{Tool: e.Tool, Model: e.Model, Session: e.Session}
-	if e.Source != "" && e.Phase == agent.After && (a.Model == provenance.Model{} || a.Tool.Version == "") {
+	settled := a.Model != (provenance.Model{})
+	if e.Source != "" && e.Phase == agent.After && (!settled || a.Tool.Version == "") {
 		found, _ := agent.ResolveModel(e.Source)
 		if a.Tool.Version == "" {
 			a.Tool.Version = found.Version
 		}
-		if a.Model == (provenance.Model{}) {
-			a.Model = found.Model
+		if !settled {
+			a.Model, settled = found.Model, found.Final
 		}
 	}
-	if a.Model == (provenance.Model{}) {
+	if !settled {
 		a.Source = e.Source // some files are written late; the commit looks again
 	}
 	c := session.Call{Actor: a, ID: callID(e), Background: e.Background}
