@@ -36,7 +36,11 @@ func (h *hook) withGitHooks(ctx context.Context, r *repo.Repo, text []byte) []by
 	case !filepath.IsAbs(dir):
 		dir = filepath.Join(r.WorkTree, dir)
 	}
-	return agent.GeminiWithGitHooks(text, dir)
+	out := agent.GeminiWithGitHooks(text, dir)
+	if out == nil {
+		h.say("git's hooks do not run in this command: %q cannot stand in it", dir)
+	}
+	return out
 }
 
 // deadline is how long the big program may take to decide and to record. Agents wait
