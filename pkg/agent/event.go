@@ -101,6 +101,9 @@ type MCPCall struct {
 const (
 	maxFiles = 10_000 // in one event
 	maxPath  = 4096   // bytes, as Linux has it
+
+	// maxMCPName bounds the names in a call, in bytes. Models take tools of 64.
+	maxMCPName = 500
 )
 
 // Decode reads one payload. The hint is the agent that the hook was set up for;
@@ -197,6 +200,10 @@ func (d *decoding) finish() {
 			d.note(fmt.Errorf("%.40q… is dropped: too long, or more than a line", *s))
 			*s = ""
 		}
+	}
+	if m := e.MCP; m != nil && max(len(m.Name), len(m.Server), len(m.Tool)) > maxMCPName {
+		d.note(fmt.Errorf("%.40q… is dropped: too long for the name of an MCP tool", m.Name))
+		e.MCP = &MCPCall{}
 	}
 	if acts := e.Kind == Edit || e.Kind == Shell || e.Kind == MCP; acts && e.Phase == "" {
 		e.Kind = Other // a question about a tool, not its use
