@@ -334,20 +334,70 @@ func TestFourAgentsInTwoWorkTrees(t *testing.T) {
 	}
 }
 
+// Several configurations may name us, and one agent runs the hooks of another's, so an
+// event can come twice, at once. It counts once.
+func TestToldTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	agents := writers()
+	for n := range 4 {
+		for _, a := range agents {
+			a.twice = true
+			a.adds(w, w.dir, a.hint+".txt", n)
+		}
+	}
+	for _, a := range agents {
+		if got := w.owners(w.dir, a.hint+".txt"); len(got) != 4 || slices.ContainsFunc(got, func(o string) bool { return o != a.want }) {
+			t.Errorf("%s: lines of %q", a.hint, got)
+		}
+	}
+	if got, want := len(w.ledger()), len(agents)*4*2; got != want {
+		t.Errorf("%d lines in the ledger, want %d", got, want)
+	}
+}
+
+// Where the agent says that its own log is, there may be anything, and it is no reason to
+// wait.
+func TestOddTranscripts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	odd := t.TempDir()
+	pipe := filepath.Join(odd, "pipe")
+	if out, err := exec.Command("mkfifo", pipe).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	large := filepath.Join(odd, "large")
+	w.must(os.WriteFile(large, nil, 0o644))
+	w.must(os.Truncate(large, 1<<40))
+	loop := filepath.Join(odd, "loop")
+	w.must(os.Symlink(loop, loop))
+	for n, path := range []string{pipe, large, loop, odd, "/dev/zero", "/proc/self/mem", filepath.Join(odd, "not", "there"), "relative", "\x00"} {
+		after := fmt.Sprintf("one\ntwo\n%d\n", n)
+		w.write("a.txt", after)
+		event := claudeWrites(w.dir, "a.txt", "one\ntwo\n", after, fmt.Sprint("call", n))
+		event = strings.Replace(event, text("/nowhere/.claude/projects/p/"+claudeSession+".jsonl"), text(path), 1)
+		w.goesOn(path, w.tell("claude-code", event, "CLAUDECODE=1"))
+		if got := w.owners(w.dir, "a.txt"); fmt.Sprint(got) != "[- - claude-code unknown/unknown]" {
+			t.Errorf("%q: lines of %v", path, got)
+		}
+	}
+}
+
 // A writer is an agent that puts a line at the end of a file, and its events around that.
 type writer struct {
 	hint, want string
+	twice      bool // each event comes twice
 	events     func(dir, path, before, after, call string) [2]string
 }
 
 func writers() []writer {
 	return []writer{
-		{"claude-code", "claude-code unknown/unknown", func(dir, path, before, after, call string) [2]string {
+		{hint: "claude-code", want: "claude-code unknown/unknown", events: func(dir, path, before, after, call string) [2]string {
 			return [2]string{
 				claude("PreToolUse", dir, "Write", call, map[string]any{"file_path": filepath.Join(dir, path), "content": after}, nil),
 				claudeWrites(dir, path, before, after, call)}
 		}},
-		{"codex", "codex openai/gpt-5.5", func(dir, path, before, after, call string) [2]string {
+		{hint: "codex", want: "codex openai/gpt-5.5", events: func(dir, path, before, after, call string) [2]string {
 			patch := "*** Begin Patch\n*** Update File: " + path + "\n@@\n+" + strings.TrimPrefix(after, before) + "*** End Patch\n"
 			e := map[string]any{"session_id": "01a2075e-c0ce-7270-8bdd-5c6f5ce9a31e", "turn_id": "t", "cwd": dir, "model": "gpt-5.5",
 				"hook_event_name": "PreToolUse", "tool_name": "apply_patch", "tool_input": map[string]any{"command": patch}, "tool_use_id": call}
@@ -355,7 +405,7 @@ func writers() []writer {
 			e["hook_event_name"], e["tool_response"] = "PostToolUse", "Exit code: 0\nOutput:\nSuccess.\n"
 			return [2]string{pre, text(e)}
 		}},
-		{"opencode", "opencode acme/coder-1", func(dir, path, before, after, call string) [2]string {
+		{hint: "opencode", want: "opencode acme/coder-1", events: func(dir, path, before, after, call string) [2]string {
 			args := map[string]any{"filePath": filepath.Join(dir, path), "content": after}
 			input := map[string]any{"tool": "write", "sessionID": "ses_1", "callID": call}
 			e := map[string]any{"gatekeeper": "opencode/1", "hook": "tool.execute.before", "session": "ses_1", "root": "ses_1", "version": "1.18.33",
@@ -365,7 +415,7 @@ func writers() []writer {
 			e["hook"], e["output"] = "tool.execute.after", map[string]any{"metadata": map[string]any{"filepath": args["filePath"], "exists": true}}
 			return [2]string{pre, text(e)}
 		}},
-		{"cursor", "cursor anthropic/claude-4.6-opus", func(dir, path, before, after, call string) [2]string {
+		{hint: "cursor", want: "cursor anthropic/claude-4.6-opus", events: func(dir, path, before, after, call string) [2]string {
 			e := map[string]any{"conversation_id": "conv-1", "generation_id": "gen-1", "model": "claude-4.6-opus", "cursor_version": "2.4.1",
 				"workspace_roots": []string{dir}, "hook_event_name": "preToolUse", "tool_name": "Write", "tool_use_id": call, "cwd": dir,
 				"tool_input": map[string]any{"file_path": filepath.Join(dir, path), "content": after}}
@@ -383,9 +433,17 @@ func (a writer) adds(w *world, dir, path string, n int) {
 	after := string(before) + fmt.Sprintf("%s %s %d\n", a.hint, path, n)
 	events := a.events(dir, path, string(before), after, fmt.Sprintf("call-%s-%d", path, n))
 	for i, event := range events {
-		if got := w.tell(a.hint, event); got.code != 0 || got.stderr != "" {
-			w.t.Errorf("%s %s: %+v", a.hint, path, got)
+		var other sync.WaitGroup
+		tell := func() {
+			if got := w.tell(a.hint, event); got.code != 0 || got.stderr != "" {
+				w.t.Errorf("%s %s: %+v", a.hint, path, got)
+			}
 		}
+		if a.twice {
+			other.Go(tell)
+		}
+		tell()
+		other.Wait()
 		if i == 0 {
 			if err := os.WriteFile(file, []byte(after), 0o644); err != nil {
 				w.t.Error(err)
