@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"os/signal"
 	"slices"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -54,6 +56,7 @@ func (p process) hook(ctx context.Context, args []string) int {
 
 // agentEvent takes an event of a coding agent, as gatekeeper-agent does.
 func (p process) agentEvent(ctx context.Context, hint string) int {
+	signal.Ignore(syscall.SIGPIPE) // as there
 	return agentevent.Run(ctx, agentevent.Env{Hint: hint, Environ: p.Environ, Dir: p.Dir, Stdin: p.Stdin,
 		Stdout: p.Stdout, Stderr: p.Stderr, Now: p.Now, Decide: decideMCP})
 }

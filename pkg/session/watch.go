@@ -521,7 +521,7 @@ func (w *Watch) locked(ctx context.Context, do func(open []openCall) error) erro
 	if err := os.MkdirAll(w.dir, 0o777); err != nil {
 		return fmt.Errorf("follow the work tree: %w", err)
 	}
-	unlock, err := repo.Lock(filepath.Join(w.dir, "lock"))
+	unlock, err := repo.Lock(ctx, filepath.Join(w.dir, "lock"))
 	if err != nil {
 		return fmt.Errorf("follow the work tree: %w", err)
 	}

@@ -103,13 +103,20 @@ func appendPast(b []byte, list []Text) []byte {
 	return b
 }
 
-// readPast reads the versions before, the latest first. What a killed process left
-// unfinished hides what was written behind it.
-func readPast(path string, actors int) (list []Text) {
+// readPast reads the versions before, the latest first.
+func readPast(path string, actors int) []Text {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil
 	}
+	list := parsePast(data, actors)
+	slices.Reverse(list)
+	return list
+}
+
+// parsePast reads what appendPast wrote. What a killed process left unfinished hides
+// what was written behind it.
+func parsePast(data []byte, actors int) (list []Text) {
 	for len(data) >= 4 {
 		n := int(binary.BigEndian.Uint32(data))
 		if n > len(data)-4 {
@@ -122,7 +129,6 @@ func readPast(path string, actors int) (list []Text) {
 		}
 		list, data = append(list, t), data[4+n:]
 	}
-	slices.Reverse(list)
 	return list
 }
 
@@ -264,6 +270,9 @@ func quoted(rest string) (values []string, err error) {
 			word, _, _ = strings.Cut(rest, " ")
 		}
 		rest = strings.TrimPrefix(rest[len(word):], " ")
+		if word == "" {
+			return nil, errWork
+		}
 		if word[0] == '"' {
 			if word, err = strconv.Unquote(word); err != nil {
 				return nil, errWork
