@@ -10,8 +10,9 @@ import (
 )
 
 // A program that starts at every commit deals with plain Ed25519 keys alone, and so
-// does this package: the other kinds would weigh on it even where nothing uses them,
-// since their packages in the standard library fill tables when a program starts.
+// does this package. The other kinds would weigh on such a program even where nothing
+// uses them: what their packages in the standard library set up at the start of a
+// program no linker drops.
 
 // ErrOtherKey reports an attestation that another kind of key made.
 var ErrOtherKey = errors.New("not made by an Ed25519 key")
