@@ -6,6 +6,9 @@
 //	change       what a commit changed, as one digest. Knows no repository
 //	attestation  the signed statement and its two envelopes, SSHSIG and DSSE.
 //	             Knows keys, never whose they are
+//	  pubkey     the kinds of keys that count. Knows how they are spelt, sign and
+//	             verify; finds none
+//	  wire       the data types of SSH. Knows no key
 //	  sshkey     keys from files, ssh-agent and ssh-keygen. Only signs
 //	  kms        PEM keys and key services, through sigstore. Only signs
 //	trust        whose key counts, for what, and when. Knows no approval

@@ -14,6 +14,7 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/hooks/prereceive"
 	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy/mcpcall"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
@@ -68,7 +69,7 @@ func decideMCP(ctx context.Context, r *repo.Repo, environ []string, e agent.Even
 
 // verifyCarried verifies an attestation with the key that it carries.
 func verifyCarried(values []string, a attestation.Attestation) error {
-	key, err := a.EmbeddedKey()
+	key, err := pubkey.Embedded(a)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
@@ -259,7 +260,7 @@ func signature(a attestation.Attestation, values []string, known []trust.Signer)
 		if a.Scheme != attestation.SSHSIG {
 			return nil
 		}
-		embedded, err := a.EmbeddedKey()
+		embedded, err := pubkey.Embedded(a)
 		if err != nil {
 			return &Finding{AttestationInvalid, Plain(err.Error()), restamp}
 		}

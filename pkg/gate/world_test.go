@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 )
@@ -168,7 +169,7 @@ func (w *world) attest(s sketch, signer attestation.Signer) attestation.Attestat
 // signer is the one whose Ed25519 key has this seed.
 func signer(t testing.TB, seed byte) attestation.Signer {
 	t.Helper()
-	s, err := attestation.NewSigner(newKey(seed))
+	s, err := pubkey.NewSigner(newKey(seed))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +184,7 @@ func newKey(seed byte) ed25519.PrivateKey {
 type dsseSigner struct{ ed25519.PrivateKey }
 
 func (s dsseSigner) PublicKey() attestation.PublicKey {
-	inner, err := attestation.NewSigner(s.PrivateKey)
+	inner, err := pubkey.NewSigner(s.PrivateKey)
 	if err != nil {
 		panic(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 )
 
@@ -482,7 +483,7 @@ func readSignature(o *object) *Signature {
 		return s
 	}
 	var err error
-	if s.Key, err = attestation.ParseAuthorizedKey(line); err == nil && s.Key.AuthorizedKey() != line {
+	if s.Key, err = pubkey.ParseAuthorizedKey(line); err == nil && s.Key.AuthorizedKey() != line {
 		err = errors.New("not as ssh-keygen prints it, without a comment")
 	}
 	if err != nil {
