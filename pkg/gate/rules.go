@@ -11,7 +11,7 @@ import (
 
 // findings holds what a commit says and proves against the rule for its ref and
 // the policy's models and tools.
-func (j *judge) findings(s said, claims []claim, e Evidence) []Finding {
+func (j *judge) findings(job *job, s said, claims []claim, e Evidence) []Finding {
 	if j.gate.FormOnly {
 		return problems(claims)
 	}
@@ -19,7 +19,7 @@ func (j *judge) findings(s said, claims []claim, e Evidence) []Finding {
 	found = append(found, j.observation(s)...)
 	found = append(found, j.none(s, claims)...)
 	for _, r := range s.provenance.Records {
-		found = append(found, j.record(r, claims)...)
+		found = append(found, j.record(job, r, claims)...)
 	}
 	return unique(found)
 }
@@ -97,7 +97,7 @@ func (j *judge) claimed(s said) []Finding {
 	}
 	var found []Finding
 	for _, r := range s.provenance.Records {
-		found = append(found, j.record(r, nil)...)
+		found = append(found, j.record(nil, r, nil)...)
 	}
 	return unique(found)
 }
@@ -137,10 +137,14 @@ func (j *judge) observation(s said) []Finding {
 	return found
 }
 
-// record reports what the policy has against one record.
-func (j *judge) record(r provenance.Record, claims []claim) []Finding {
-	var found []Finding
+// record reports what the policy has against one record of a job; no job, of a commit
+// that changes nothing of its own.
+func (j *judge) record(job *job, r provenance.Record, claims []claim) []Finding {
+	found := j.keptFrom(job, r.Model)
 	q := policy.Query{Tool: r.Tool, Model: r.Model, Via: r.Via, At: j.gate.Now}
+	if job != nil {
+		q.Paths = job.touched.paths
+	}
 	tool, model := known(r.Tool.Name), j.gate.Policy.Canonical(r.Model)
 	speaker, signed, spoken := speaker(tool, model, claims)
 	if spoken {
@@ -155,6 +159,11 @@ func (j *judge) record(r provenance.Record, claims []claim) []Finding {
 			found = append(found, Finding{d.Rule, Plain(d.Reason), Plain(d.Hint)})
 		}
 		if d := j.gate.Policy.Model(q); !d.Allowed {
+			found = append(found, Finding{d.Rule, Plain(d.Reason), Plain(d.Hint)})
+		}
+	}
+	for _, server := range r.MCP {
+		if d := j.gate.Policy.MCP(policy.MCPQuery{Server: server, NameOnly: true}); !d.Allowed {
 			found = append(found, Finding{d.Rule, Plain(d.Reason), Plain(d.Hint)})
 		}
 	}

@@ -148,6 +148,8 @@ const (
 	ModelDenied        = "model-denied"
 	ModelUnknown       = "model-unknown"
 	ToolNotApproved    = "tool-not-approved"
+	MCPNotApproved     = "mcp-not-approved"
+	PathRestricted     = "path-restricted"
 	TrailerAmbiguous   = "trailer-ambiguous"
 	TrailerMalformed   = "trailer-malformed"
 	CommitMalformed    = "commit-malformed"

@@ -165,7 +165,7 @@ func parseExpectations(name string, data []byte, now time.Time) (list []expectat
 var (
 	verdictWords = []string{approved, "refused"}
 	viaWords     = []provenance.Via{provenance.ViaHook, provenance.ViaProcess, provenance.ViaDeclared, provenance.ViaImport, provenance.ViaUnknown}
-	ruleWords    = []string{RuleModelNotApproved, RuleModelDenied, RuleModelUnknown, RuleToolNotApproved, RuleSignerNotAllowed, RuleObservationTooWeak}
+	ruleWords    = []string{RuleModelNotApproved, RuleModelDenied, RuleModelUnknown, RuleToolNotApproved, RuleSignerNotAllowed, RulePathRestricted, RuleObservationTooWeak}
 )
 
 func (t *table) expectation(now time.Time) expectation {
@@ -179,8 +179,11 @@ func (t *table) expectation(now time.Time) expectation {
 	}
 	e.query = Query{
 		Model: t.model(), Tool: ParseTool(t.str("tool")), Via: word(t, "via", viaWords, ""),
-		Ref: t.str("ref"), Path: t.str("path"), At: now, Signed: t.date("signed"), Class: t.class("class"),
+		Ref: t.str("ref"), At: now, Signed: t.date("signed"), Class: t.class("class"),
 		anyTool: !t.has("tool"), anyRef: !t.has("ref"), anyClass: !t.has("class"),
+	}
+	if path := t.str("path"); path != "" {
+		e.query.Paths = []string{path}
 	}
 	if e.query.Ref != "" && !strings.HasPrefix(e.query.Ref, "refs/") {
 		t.wrong("ref", "write the whole name: refs/heads/"+printable(e.query.Ref), "%s does not begin with refs/", quote(e.query.Ref))
