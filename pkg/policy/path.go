@@ -27,7 +27,7 @@ func (p *Policy) keepOut(d *Decision, m *modelEntry, q Query) {
 		if !denied {
 			continue
 		}
-		d.refuse(RulePathRestricted, fmt.Sprintf("model %s may not change %s, which is in %s (%s)", quote(d.Canonical), quote(path), quote(pattern), m.entry),
+		d.refuse(RulePathRestricted, fmt.Sprintf("model %s may not change %s (%s, %s)", quote(d.Canonical), quote(path), quote(pattern), m.entry),
 			"change it without this model, in a commit of its own"+p.otherwise(q, path))
 		return
 	}
