@@ -18,6 +18,7 @@
 //	agent        the coding agents: their marks in environment and ancestry, what
 //	             their hooks tell and want to hear. Knows no commit
 //	  payload    the JSON that agents write. Knows its form alone
+//	  mark       the trailers that agents write of themselves. Believes none of them
 //	  mcp        the MCP servers that an agent is configured to use. Approves none
 //	session      what was declared and observed in this clone until a commit
 //	             has carried it away. Judges nothing

@@ -44,6 +44,7 @@ var tiers = []tier{
 	{"pkg/policy/mcpcall", []string{"pkg/policy", "pkg/policy/inforce", "pkg/agent/...", "pkg/repo"}, "it asks the policy about what an agent is about to do, and leaves the answer to the hook"},
 	{"pkg/agent", []string{"pkg/provenance", "pkg/agent/payload"}, "it is linked by binaries that run on every commit, and knows agents alone"},
 	{"pkg/agent/payload", nil, "it knows the form of what agents write and no meaning"},
+	{"pkg/agent/mark", []string{"pkg/trailer"}, "it reads trailers; what a mark is worth is for those who ask"},
 	{"pkg/agent/mcp", []string{"pkg/agent/payload"}, "it reads what servers are configured; which are approved is for policy"},
 	{"pkg/repo/...", []string{"pkg/provenance", "pkg/change", "pkg/repo/..."}, "the door to git knows no meaning of what passes through"},
 	{"pkg/record", []string{"pkg/provenance", "pkg/change", "pkg/attestation", "pkg/repo"}, "it keeps what stands beside commits, and believes none of it"},

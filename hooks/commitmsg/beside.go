@@ -25,7 +25,9 @@ func (h *hook) saidOf(ctx context.Context, objects *repo.Objects, id change.ID) 
 	s := saidByMessage(c.Message)
 	if s.merge = len(c.Parents) > 1; s.empty() && !s.merge {
 		if at, err := placeOf(objects, c); err == nil {
+			other := s.other
 			s = h.saidBeside(ctx, at)
+			s.other = other
 		}
 	}
 	h.told[id] = s

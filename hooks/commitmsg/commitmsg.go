@@ -8,10 +8,11 @@
 //  1. find the parents that the commit will have, and the tree in the index;
 //  2. leave alone what already binds: a message whose attestation fits;
 //  3. else join what old records say, what was declared and which agent is seen;
-//  4. sign, and put the lines into the message; but where an editor opens and
-//     commit-msg follows, leave 1 to 3 for commit-msg, which then signs.
+//  4. add what agents write of themselves into the message, of which 3 does not tell;
+//  5. sign, and put the lines into the message; but where an editor opens and
+//     commit-msg follows, leave 1 to 3 for commit-msg, which then does 4 and 5.
 //
-// commit-msg puts in what step 4 left, or what was edited away. It reads the
+// commit-msg puts in what step 5 left, or what was edited away. It reads the
 // index only when prepare-commit-msg did not run. post-commit looks at what
 // really became of it, when that was not certain, and marks declarations as used.
 //

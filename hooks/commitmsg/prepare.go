@@ -154,13 +154,20 @@ func (h *hook) workOut(ctx context.Context, message []byte, source, sha string) 
 			if kept != "" {
 				p.Values, p.Attestation = s.values, kept
 				h.keepPublic(ctx, &p)
-				return p, nil
+				if p.Kept = at.moved && !h.editorOpens(); p.Kept {
+					return p, nil
+				}
+				// The message may come to say more, which would be signed anew.
+				_, err = measure()
+				p.Added = stats.Added
+				return p, err
 			}
 		}
 	}
 	if _, err := measure(); err != nil {
 		return p, err
 	}
+	p.Added = stats.Added
 	if told != nil && told.err != nil {
 		h.say("which lines are an agent's is not recorded: %v", told.err)
 	}
@@ -191,7 +198,7 @@ func (p *place) measure(ctx context.Context, told *heard) (provenance.Digest, ch
 func (h *hook) parts(ctx context.Context, at *place, b trailer.Buffer, message []byte) ([]said, error) {
 	var parts []said
 	add := func(s said) {
-		if !s.empty() {
+		if !s.empty() || s.marked() {
 			parts = append(parts, s)
 		}
 	}
@@ -204,7 +211,7 @@ func (h *hook) parts(ctx context.Context, at *place, b trailer.Buffer, message [
 	if err != nil {
 		return nil, err
 	}
-	add(saidBy(block))
+	add(said{values: block.Provenance, attestation: block.Attestation}) // its marks count when it is final, see put
 	if at.amended != "" && len(at.parts) == 0 {
 		add(h.saidOf(ctx, at.objects, at.amended))
 	}
@@ -289,7 +296,12 @@ func (h *hook) put(ctx context.Context, path string, message []byte, p *session.
 		if text, err = withoutOwn(p, text, err); err != nil {
 			return notRecorded(err)
 		}
-		block = trailer.Block{}
+		if block, err = p.Buffer.Read(text); err != nil {
+			return notRecorded(err)
+		}
+	}
+	if err := h.addMarks(ctx, p, block.Other); err != nil {
+		return notRecorded(err)
 	}
 	if stands(p, block) && bytes.Equal(text, message) {
 		return nil

@@ -12,17 +12,18 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/trailer"
 )
 
-// said is what a message says in our own lines.
+// said is what a message says in our own lines, and beside them.
 type said struct {
-	values      []string // of AI-Provenance
-	attestation []string // of AI-Attestation
-	merge       bool     // it is that of a merge, which need say nothing
+	values      []string       // of AI-Provenance
+	attestation []string       // of AI-Attestation
+	other       []trailer.Line // among which there may be marks of agents
+	merge       bool           // it is that of a merge, which need say nothing
 }
 
 // orUnknown is s or, when that says nothing, that nobody knows: work that is moved
 // or melted into other work does not become known by that.
 func (s said) orUnknown() said {
-	if s.empty() && !s.merge {
+	if s.empty() && !s.merge && !s.marked() {
 		s.values = []string{provenance.Record{}.String()}
 	}
 	return s
@@ -30,10 +31,12 @@ func (s said) orUnknown() said {
 
 func (s said) empty() bool { return len(s.values)+len(s.attestation) == 0 }
 
-func saidBy(b trailer.Block) said { return said{values: b.Provenance, attestation: b.Attestation} }
+func saidBy(b trailer.Block) said {
+	return said{values: b.Provenance, attestation: b.Attestation, other: b.Other}
+}
 
 // records reads every value by itself: together they may no longer fit, as those
-// of several commits melted into one do not.
+// of several commits melted into one do not. Marks of which they do not tell follow.
 func (s said) records() (provenance.Provenance, error) {
 	var p provenance.Provenance
 	for _, v := range s.values {
@@ -46,6 +49,7 @@ func (s said) records() (provenance.Provenance, error) {
 		}
 		p.Records = append(p.Records, r)
 	}
+	p.Records = append(p.Records, markRecords(s.other, p.Records)...)
 	return p, nil
 }
 

@@ -215,17 +215,19 @@ func (h *hook) uncovered(ctx context.Context, objects *repo.Objects, w rewritten
 	if err != nil || kept != "" || !h.saidBeside(ctx, at).empty() {
 		return nil, err
 	}
+	marks := own.other
+	own.other = nil
 	sources := []said{own, w.known}
 	for _, id := range w.from {
 		sources = append(sources, h.saidOf(ctx, objects, id))
 	}
-	values, err := known(stats.Added, sources)
+	values, err := known(stats.Added, sources, marks)
 	return &session.Prepared{Bind: at.bind, Change: about, Values: values}, err
 }
 
-// known joins what sources say of one commit. When none of them says anything, not
-// even that nothing was seen, nobody knows.
-func known(total int, sources []said) ([]string, error) {
+// known joins what sources say of one commit, and then what agents say of themselves among
+// its trailers. When nothing says anything, not even that nothing was seen, nobody knows.
+func known(total int, sources []said, trailers []trailer.Line) ([]string, error) {
 	var sets []provenance.Provenance
 	none := false
 	for _, s := range sources {
@@ -236,7 +238,7 @@ func known(total int, sources []said) ([]string, error) {
 		sets = append(sets, records)
 		none = none || len(s.values) > 0
 	}
-	all := provenance.Union(total, sets...)
+	all, _ := withMarks(provenance.Union(total, sets...), total, trailers)
 	switch {
 	case len(all.Records) > 0:
 	case none:

@@ -213,6 +213,11 @@ func TestCanonicalModel(t *testing.T) {
 	for in, want := range map[string]string{
 		"claude-sonnet-4-5":               "anthropic/claude-sonnet-4-5",
 		"claude-opus-4-6[1m]":             "anthropic/claude-opus-4-6[1m]",
+		"Claude Opus 4.6":                 "anthropic/claude-opus-4-6",
+		"Claude Opus 4.6 (1M context)":    "anthropic/claude-opus-4-6[1m]",
+		"Claude Opus 4.6 (fast)":          "anthropic/Claude Opus 4.6 (fast)",
+		"Claude 3.5 Sonnet":               "anthropic/claude-3-5-sonnet",
+		"GPT-5.6 Sol":                     "openai/GPT-5.6 Sol",
 		"us.anthropic.claude-opus-4-v1:0": "anthropic/us.anthropic.claude-opus-4-v1:0",
 		"gpt-5.6-sol":                     "openai/gpt-5.6-sol",
 		"o3-mini":                         "openai/o3-mini",

@@ -37,8 +37,9 @@ func makers() []maker {
 
 // CanonicalModel reads an agent's spelling of a model. `provider/model` is kept
 // as it is; a bare name gets its maker where the name tells it, else no
-// provider. Words that stand for whatever the agent picks (default, auto, an
-// answer that no model gave) name no model.
+// provider. The name by which Anthropic shows a model to people gives its id. Words
+// that stand for whatever the agent picks (default, auto, an answer that no model
+// gave) name no model.
 func CanonicalModel(spelling string) provenance.Model {
 	name := strings.TrimPrefix(bounded(strings.TrimSpace(spelling)), "models/") // the Gemini API's own form
 	if placeholder(name) {
@@ -53,7 +54,32 @@ func CanonicalModel(spelling string) provenance.Model {
 		}
 		return provenance.Model{Provider: provider, Name: rest}
 	}
+	name = claudeID(name)
 	return provenance.Model{Provider: providerOf(strings.ToLower(name)), Name: name}
+}
+
+// claudeID is the id of a Claude model that goes by the name shown to people: "Claude
+// Opus 4.6" is claude-opus-4-6, and with "(1M context)" behind it
+// claude-opus-4-6[1m], as Claude Code has them. Other names come back as they are: no
+// other maker forms both by one rule.
+func claudeID(name string) string {
+	if !strings.HasPrefix(name, "Claude ") {
+		return name
+	}
+	plain, large := strings.CutSuffix(name, " (1M context)")
+	id := []byte(strings.ToLower(plain))
+	for i, c := range id {
+		switch {
+		case c == ' ' || c == '.':
+			id[i] = '-'
+		case (c < 'a' || 'z' < c) && (c < '0' || '9' < c):
+			return name
+		}
+	}
+	if large {
+		id = append(id, "[1m]"...)
+	}
+	return string(id)
 }
 
 func placeholder(name string) bool {

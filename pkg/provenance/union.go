@@ -3,6 +3,7 @@ package provenance
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -84,8 +85,31 @@ func mergeSame(records []Record) []Record {
 		}
 		out[i] = joined(out[i], r, via)
 	}
-	slices.SortFunc(out, func(a, b Record) int { return cmp.Compare(a.String(), b.String()) })
+	sortByText(out)
 	return out
+}
+
+// sortByText puts records in the order of their text, which is written once of each. The
+// binaries of every commit link package sort anyway; slices.SortFunc would be
+// compiled for records alone, and weigh 28 KB.
+func sortByText(records []Record) {
+	b := byText{records, make([]string, len(records))}
+	for i, r := range records {
+		b.texts[i] = r.String()
+	}
+	sort.Sort(b)
+}
+
+type byText struct {
+	records []Record
+	texts   []string
+}
+
+func (b byText) Len() int           { return len(b.records) }
+func (b byText) Less(i, j int) bool { return b.texts[i] < b.texts[j] }
+func (b byText) Swap(i, j int) {
+	b.records[i], b.records[j] = b.records[j], b.records[i]
+	b.texts[i], b.texts[j] = b.texts[j], b.texts[i]
 }
 
 // normal spells unknown parts in one way and forgets the lines.

@@ -59,10 +59,7 @@ const traceHead = "gatekeeper trace v1\n"
 //	N SOURCE            a line for each run; SOURCE is a record from 0, - or ?
 //	end
 func (t Trace) String() string {
-	b := []byte(traceHead)
-	for _, r := range t.Records {
-		b = append(append(append(b, "record "...), r...), '\n')
-	}
+	b := []byte(t.head())
 	for _, f := range t.Files {
 		b = append(strconv.AppendQuote(append(b, "file "...), f.Path), '\n')
 		for _, r := range f.Runs {
@@ -70,6 +67,15 @@ func (t Trace) String() string {
 		}
 	}
 	return string(append(b, "end\n"...))
+}
+
+// head is the text before the first file.
+func (t Trace) head() string {
+	b := []byte(traceHead)
+	for _, r := range t.Records {
+		b = append(append(append(b, "record "...), r...), '\n')
+	}
+	return string(b)
 }
 
 func sourceText(source int) string {
@@ -198,10 +204,10 @@ func (f *TracedFile) run(count, source string, records int) error {
 
 // KeepTrace keeps a trace in the common git directory until it is sent: Grow would
 // start a process, for which no commit has the time.
-func KeepTrace(commonDir string, t Trace) error {
-	text := t.String()
-	d := sha256.Sum256([]byte(text))
-	name := keptTrace(commonDir, d)
+func KeepTrace(commonDir string, t Trace) error { return keepTrace(commonDir, t.String()) }
+
+func keepTrace(commonDir, text string) error {
+	name := keptTrace(commonDir, sha256.Sum256([]byte(text)))
 	if _, err := os.Stat(name); err == nil {
 		return nil
 	}
@@ -230,6 +236,36 @@ func KeptTrace(commonDir string, d provenance.Digest) ([]byte, error) {
 		return nil, err
 	}
 	return data, nil
+}
+
+// RenumberTrace keeps a copy of a kept trace for a commit that got more records: old are
+// those of the trace, of which new has all that lines came from. It names the copy, or is zero where the
+// trace is no longer kept, or would become too long.
+func RenumberTrace(commonDir string, d provenance.Digest, old, new []string) (copied provenance.Digest, err error) {
+	text, err := KeptTrace(commonDir, d)
+	if err != nil || text == nil {
+		return copied, err
+	}
+	lines, ok := strings.CutPrefix(string(text), Trace{Records: old}.head())
+	if !ok {
+		return copied, errTrace
+	}
+	b := []byte(Trace{Records: new}.head())
+	for line := range strings.Lines(lines) {
+		count, source, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		if n, err := strconv.Atoi(source); err == nil && n < len(old) && count != "file" {
+			at := slices.Index(new, old[n])
+			if at < 0 {
+				return copied, errTrace
+			}
+			line = count + " " + strconv.Itoa(at) + "\n"
+		}
+		b = append(b, line...)
+	}
+	if len(b) > MaxTrace {
+		return copied, nil
+	}
+	return sha256.Sum256(b), keepTrace(commonDir, string(b))
 }
 
 // DropTrace forgets a kept trace that was sent.

@@ -26,6 +26,7 @@ type Prepared struct {
 	Bind, Change provenance.Digest
 	Trace        provenance.Digest // of the record.Trace, zero for none
 	Values       []string          // of AI-Provenance, as Values writes them
+	Added        int               // lines that the commit adds, where they were counted
 	Attestation  string            // of AI-Attestation, "" when there is no signature yet
 	Unsigned     bool              // there will be none: signing failed, and that was said
 	Add, Remove  []trailer.Line    // public trailers to be there, and not to be there
@@ -37,6 +38,7 @@ type Prepared struct {
 	Lift     bool           // a squash: reserved lines may stand in the body
 	Certain  bool           // the parents are known, not guessed
 	Lost     bool           // nothing could be worked out or written; post-commit looks at what became of it
+	Kept     bool           // moved as somebody signed it: that stays, whatever the message says
 }
 
 // String is the text of the file. ParsePrepared reads it back.
@@ -53,6 +55,9 @@ func (p Prepared) String() string {
 	}
 	for _, v := range p.Values {
 		put("value", v)
+	}
+	if p.Added != 0 {
+		put("added", strconv.Itoa(p.Added))
 	}
 	if p.Attestation != "" {
 		put("attestation", p.Attestation)
@@ -91,6 +96,7 @@ func (p *Prepared) flags() []flag {
 	return []flag{
 		{"strip", &p.Buffer.Strip}, {"cut", &p.Buffer.Cut}, {"verbatim", &p.Buffer.Verbatim},
 		{"lift", &p.Lift}, {"certain", &p.Certain}, {"unsigned", &p.Unsigned}, {"lost", &p.Lost},
+		{"kept", &p.Kept},
 	}
 }
 
@@ -128,6 +134,8 @@ func (p *Prepared) set(key, value string) (err error) {
 		p.Change, err = provenance.ParseDigest(value)
 	case "value":
 		p.Values = append(p.Values, value)
+	case "added":
+		p.Added, err = strconv.Atoi(value)
 	case "attestation":
 		p.Attestation = value
 	case "add":

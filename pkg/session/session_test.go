@@ -143,12 +143,14 @@ func prepared() Prepared {
 		Bind:        provenance.Digest{1},
 		Change:      provenance.Digest{2},
 		Values:      []string{"none via=process"},
+		Added:       12,
 		Attestation: "v1 key=x",
 		Add:         []trailer.Line{{Key: "Assisted-by", Value: "a:b"}},
 		Remove:      []trailer.Line{{Key: "Assisted-by", Value: "x\ny"}},
 		Declared:    []string{"00ff"},
 		Buffer:      trailer.Buffer{Comment: "\"#", Strip: true, Cut: true},
 		Certain:     true,
+		Kept:        true,
 	}
 }
 
