@@ -152,6 +152,7 @@ type said struct {
 	values       []string // of AI-Provenance, as written
 	provenance   provenance.Provenance
 	attestations []attestation.Attestation
+	signs        []sign // of tools, in the commit itself
 }
 
 func (s said) silent() bool { return len(s.values) == 0 }
@@ -166,7 +167,7 @@ func read(c change.Commit) (said, *Finding) {
 	if err != nil {
 		return said{}, trailerFault(err)
 	}
-	s := said{values: block.Provenance}
+	s := said{values: block.Provenance, signs: signs(c, block.Other)}
 	if len(block.Provenance)+len(block.Attestation) == 0 {
 		return s, nil
 	}
@@ -371,6 +372,9 @@ func (j *judge) replay(ctx context.Context, job *job) (bool, error) {
 // weigh sums up the claims that stand.
 func weigh(s said, claims []claim) (Evidence, *Binding, []SignerView) {
 	signers := []SignerView{}
+	if s.silent() && len(s.signs) > 0 {
+		return Inferred, nil, signers
+	}
 	if s.silent() {
 		return Unknown, nil, signers
 	}

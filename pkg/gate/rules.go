@@ -13,9 +13,10 @@ import (
 // the policy's models and tools.
 func (j *judge) findings(job *job, s said, claims []claim, e Evidence) []Finding {
 	if j.gate.FormOnly {
-		return problems(claims)
+		return append(problems(claims), j.undeclared(job.said.signs, s)...)
 	}
 	found := j.evidence(s, claims, e)
+	found = append(found, j.undeclared(job.said.signs, s)...)
 	found = append(found, j.observation(s)...)
 	found = append(found, j.none(s, claims)...)
 	for _, r := range s.provenance.Records {
@@ -37,7 +38,7 @@ func (j *judge) evidence(s said, claims []claim, e Evidence) []Finding {
 	case policy.AnyEvidence:
 		return found
 	case policy.Declared:
-		if e == Unknown {
+		if e.rank() < Declared.rank() {
 			return append(found, silence())
 		}
 		return found

@@ -150,6 +150,7 @@ const (
 	ToolNotApproved    = "tool-not-approved"
 	MCPNotApproved     = "mcp-not-approved"
 	PathRestricted     = "path-restricted"
+	UndeclaredAI       = "undeclared-ai"
 	TrailerAmbiguous   = "trailer-ambiguous"
 	TrailerMalformed   = "trailer-malformed"
 	CommitMalformed    = "commit-malformed"
