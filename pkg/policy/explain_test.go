@@ -255,3 +255,21 @@ func TestParseModel(t *testing.T) {
 		}
 	}
 }
+
+// Decisions that other implementations have to take, too.
+func TestDecisionsOfTheCorpus(t *testing.T) {
+	names := files(t, "decide/*_test.toml")
+	if len(names) == 0 {
+		t.Fatal("there are none")
+	}
+	for _, name := range names {
+		r, err := Test(name, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		if err := r.WriteText(&b); err != nil || r.Failed > 0 || r.Passed == 0 {
+			t.Errorf("%v\n%s", err, b.String())
+		}
+	}
+}

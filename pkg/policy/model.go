@@ -305,7 +305,7 @@ func (p *Policy) Tool(q Query) Decision {
 		}
 		d.Entry, d.Reason = t.entry, approved
 		if t.denied {
-			d.refuse(RuleToolNotApproved, "tool "+quote(versioned(q.Tool))+" is denied", p.toolsHere())
+			d.refuse(RuleToolNotApproved, t.whyDenied(q.Tool), p.toolsHere())
 		}
 		return d
 	}
@@ -319,6 +319,14 @@ func (t *toolEntry) applies(version string) bool {
 		return t.denied
 	}
 	return inside
+}
+
+func (t *toolEntry) whyDenied(tool provenance.Tool) string {
+	s := "tool " + quote(versioned(tool)) + " is denied"
+	if _, known := t.versions.has(tool.Version); !known {
+		s += " in versions " + t.versions.text + ", and which this is, is not known"
+	}
+	return s
 }
 
 func (p *Policy) toolMissing(t provenance.Tool) string {
