@@ -30,7 +30,8 @@ const scouting = 8
 // digests makes the change digest of each job, and finds out on the way which paths it
 // changes. Those of merges are another question.
 func (c *content) digests(ctx context.Context, b *budget, jobs ...*job) {
-	err := c.each(ctx, b, jobs, change.NewScout, func(m metered, j *job) {
+	scout := func(j *job) *change.Scout { return change.NewScout(j.base(), j.commit.Tree) }
+	err := c.each(ctx, b, jobs, scout, func(m metered, j *job) {
 		var watch *policy.PathWatch
 		if len(j.parents) < 2 {
 			watch = c.begin(j)
@@ -51,7 +52,7 @@ func (c *content) digests(ctx context.Context, b *budget, jobs ...*job) {
 
 // each opens the contents and does for each job what is to be done, while scouts look
 // ahead of it.
-func (c *content) each(ctx context.Context, b *budget, jobs []*job, scout func(old, new change.ID) *change.Scout, do func(metered, *job)) error {
+func (c *content) each(ctx context.Context, b *budget, jobs []*job, scout func(*job) *change.Scout, do func(metered, *job)) error {
 	if len(jobs) == 0 {
 		return nil
 	}
@@ -63,7 +64,7 @@ func (c *content) each(ctx context.Context, b *budget, jobs []*job, scout func(o
 	m := metered{ctx, c, b}
 	var scouts []*change.Scout
 	for _, j := range jobs {
-		scouts = append(scouts, scout(j.base(), j.commit.Tree))
+		scouts = append(scouts, scout(j))
 	}
 	for range scouting {
 		c.lookAhead(m, scouts)

@@ -54,7 +54,13 @@ func (j *judge) keptFrom(job *job, model provenance.Model) []Finding {
 
 // paths finds out which paths each job changes, in turn with the digests.
 func (c *content) paths(ctx context.Context, b *budget, jobs ...*job) {
-	err := c.each(ctx, b, jobs, change.NewPathScout, func(m metered, j *job) {
+	scout := func(j *job) *change.Scout {
+		if len(j.parents) > 1 { // it would meet trees that are the same in another parent
+			return change.NewPathScout("", "")
+		}
+		return change.NewPathScout(j.base(), j.commit.Tree)
+	}
+	err := c.each(ctx, b, jobs, scout, func(m metered, j *job) {
 		watch := c.begin(j)
 		err := change.Paths(m, j.parents, j.commit.Tree, m.told(watch))
 		c.failed = c.failed || err != nil

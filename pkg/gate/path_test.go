@@ -261,3 +261,35 @@ status = "denied"
 		})
 	}
 }
+
+// Whatever is announced is opened, and so counted; in a merge, too, most of whose trees
+// are as in one parent or the other.
+func TestOnlyWhatPathsOpenIsReadAhead(t *testing.T) {
+	l := &library{world: newWorld(t)}
+	root := l.commit(sketch{files: tree0, values: none, by: l.by(alice)})
+	mine, theirs := with(tree0, "main.go", "2\n"), with(tree0, "main.go", "3\n")
+	for i := range 40 {
+		mine[fmt.Sprintf("a/%02d/x", i)], theirs[fmt.Sprintf("b/%02d/x", i)] = "m", "t"
+	}
+	a := l.commit(sketch{parents: []change.ID{root}, files: mine, values: coder, by: l.by(alice)})
+	b := l.commit(sketch{parents: []change.ID{root}, files: theirs, values: coder, by: l.by(alice)})
+	both := maps.Clone(mine)
+	maps.Copy(both, theirs)
+	both["docs/a.md"] = "merged\n"
+	tip := l.commit(sketch{parents: []change.ID{a, b}, files: both, values: coder, by: l.by(alice)})
+	if v := l.judge(t, kept, 2, root, tip); v.Verdict != Accepted {
+		t.Fatalf("%+v", v)
+	}
+	opened := map[change.ID]bool{}
+	for _, id := range l.readers[0].opened {
+		opened[id] = true
+	}
+	for id := range l.readers[0].fetched {
+		if !opened[id] {
+			t.Errorf("a %s of %d bytes was read and not counted", l.objects[id].kind, len(l.objects[id].data))
+		}
+	}
+	if l.readers[0].hints == 0 {
+		t.Error("nothing was announced")
+	}
+}
