@@ -271,18 +271,21 @@ func TestOnlyWhatPathsOpenIsReadAhead(t *testing.T) {
 	for i := range 40 {
 		mine[fmt.Sprintf("a/%02d/x", i)], theirs[fmt.Sprintf("b/%02d/x", i)] = "m", "t"
 	}
-	a := l.commit(sketch{parents: []change.ID{root}, files: mine, values: coder, by: l.by(alice)})
-	b := l.commit(sketch{parents: []change.ID{root}, files: theirs, values: coder, by: l.by(alice)})
+	a := l.commit(sketch{parents: []change.ID{root}, files: mine, values: none, by: l.by(alice)})
+	b := l.commit(sketch{parents: []change.ID{root}, files: theirs, values: none, by: l.by(alice)})
 	both := maps.Clone(mine)
 	maps.Copy(both, theirs)
 	both["docs/a.md"] = "merged\n"
 	tip := l.commit(sketch{parents: []change.ID{a, b}, files: both, values: coder, by: l.by(alice)})
-	if v := l.judge(t, kept, 2, root, tip); v.Verdict != Accepted {
-		t.Fatalf("%+v", v)
-	}
-	opened := map[change.ID]bool{}
-	for _, id := range l.readers[0].opened {
-		opened[id] = true
+	opened := map[change.ID]bool{} // and counted
+	for _, plain := range []bool{true, false} {
+		l.plain = plain
+		if v := l.judge(t, kept, 2, root, tip); v.Verdict != Accepted {
+			t.Fatalf("%+v", v)
+		}
+		for _, id := range l.readers[0].opened {
+			opened[id] = opened[id] || plain
+		}
 	}
 	for id := range l.readers[0].fetched {
 		if !opened[id] {
