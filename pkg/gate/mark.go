@@ -38,7 +38,8 @@ func signs(c change.Commit, trailers []trailer.Line) (found []sign) {
 // record of an unknown tool may be any. Where nothing need be said, a commit that
 // says nothing may carry what marks it likes.
 func (j *judge) undeclared(signs []sign, s said) []Finding {
-	if s.silent() && (j.gate.FormOnly || j.rule.Evidence == policy.AnyEvidence) {
+	formOnly := j.gate.FormOnly
+	if formOnly && !j.gate.Marks || s.silent() && (formOnly || j.rule.Evidence == policy.AnyEvidence) {
 		return nil
 	}
 	var found []Finding

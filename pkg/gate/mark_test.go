@@ -124,14 +124,17 @@ func TestMarksThatAreAccountedForElsewhere(t *testing.T) {
 			t.Errorf("got %+v", v)
 		}
 	})
-	t.Run("without a policy, too", func(t *testing.T) {
+	t.Run("without a policy only for who asks", func(t *testing.T) {
 		w := newWorld(t)
 		s := sketch{parents: []change.ID{w.root()}, files: after, values: none, by: w.by(alice)}
 		trailers(claudeLine)(&s)
-		g := Gate{Policy: rules(t, "schema = 1\n"), Source: w, Now: now, FormOnly: true}
-		v, err := g.Push(context.Background(), []Update{{Ref: "refs/heads/main", New: w.commit(s)}}, KeepAll)
-		if got := names(v); err != nil || !cmp.Equal(got, []string{UndeclaredAI}) {
-			t.Errorf("%q, %v", got, err)
+		tip := w.commit(s)
+		for _, asks := range []bool{false, true} {
+			g := Gate{Policy: rules(t, "schema = 1\n"), Source: w, Now: now, FormOnly: true, Marks: asks}
+			v, err := g.Push(context.Background(), []Update{{Ref: "refs/heads/main", New: tip}}, KeepAll)
+			if err != nil || cmp.Equal(names(v), []string{UndeclaredAI}) != asks || len(names(v)) > 1 {
+				t.Errorf("asked %v: %q, %v", asks, names(v), err)
+			}
 		}
 	})
 	t.Run("git's own merge brings nothing", func(t *testing.T) {

@@ -34,7 +34,7 @@ func (o Options) needs(ctx context.Context, reader *repo.Reader) (map[change.ID]
 	if err != nil {
 		return nil, err
 	}
-	g := gate.Gate{Policy: o.Policy, Source: reader, Records: records, Now: o.Now, FormOnly: true}
+	g := gate.Gate{Policy: o.Policy, Source: reader, Records: records, Now: o.Now, FormOnly: true, Marks: true}
 	v, err := g.Check(ctx, gate.Range{Ref: o.Ref, Include: o.Include, Exclude: o.Exclude}, gate.KeepAll)
 	if err != nil {
 		return nil, err
