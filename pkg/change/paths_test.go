@@ -185,3 +185,33 @@ func TestPathsAreBounded(t *testing.T) {
 		t.Errorf("after %d paths: %v", n, err)
 	}
 }
+
+// Of any three trees, a merge has changed what it has from neither parent, as two
+// walks of one parent each tell.
+func FuzzPaths(f *testing.F) {
+	id := ID(bytes.Repeat([]byte{1}, 20))
+	one := rawTree([]Entry{{0o100644, "a", id}, {0o100755, "b", id}, {0o160000, "c", id}})
+	f.Add(one, rawTree([]Entry{{0o100644, "a", id}}), rawTree([]Entry{{0o120000, "a", id}, {0o100644, "b", id}}))
+	f.Add(one, one, []byte{})
+	f.Add([]byte("40000 d\x00"+id), rawTree([]Entry{{0o100644, "d", id}}), one)
+	f.Add([]byte("nonsense"), one, one)
+	f.Fuzz(func(t *testing.T, a, b, merge []byte) {
+		s := newStore(false)
+		// Entries that are trees lead to a tree of one file.
+		s.objects[id] = stored{"tree", rawTree([]Entry{{0o100644, "f", ID(bytes.Repeat([]byte{2}, 20))}})}
+		left, right, tree := s.put("tree", a), s.put("tree", b), s.put("tree", merge)
+		byLeft, errLeft := paths(s, []ID{left}, tree)
+		byRight, errRight := paths(s, []ID{right}, tree)
+		both, err := paths(s, []ID{left, right}, tree)
+		if errLeft != nil || errRight != nil {
+			return // where one walk fails the other may not have come so far
+		}
+		if err != nil {
+			t.Fatalf("fails alone: %v", err)
+		}
+		want := slices.DeleteFunc(byLeft, func(path string) bool { return !slices.Contains(byRight, path) })
+		if !slices.Equal(both, want) {
+			t.Fatalf("got %q, want %q", both, want)
+		}
+	})
+}
