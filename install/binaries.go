@@ -8,9 +8,12 @@ import (
 	"strings"
 )
 
-// binaries are the absolute paths that shims name.
+// agentRole is what companions looks for when agents are set up.
+const agentRole = "agent"
+
+// binaries are the absolute paths that shims, and entries of agents, name.
 type binaries struct {
-	commitMsg, prePush, preReceive string
+	commitMsg, prePush, preReceive, agent string
 }
 
 // companions finds the binaries of a role in dir, or beside the running program.
@@ -38,10 +41,14 @@ func companions(dir, role string) (binaries, error) {
 			commitMsg:  filepath.Join(d, program("gatekeeper-commit-msg")),
 			prePush:    filepath.Join(d, program("gatekeeper-pre-push")),
 			preReceive: filepath.Join(d, program("gatekeeper-pre-receive")),
+			agent:      filepath.Join(d, program("gatekeeper-agent")),
 		}
 		needs := []string{b.commitMsg, b.prePush}
-		if role == server {
+		switch role {
+		case server:
 			needs = []string{b.preReceive}
+		case agentRole:
+			needs = []string{b.agent}
 		}
 		if missing = absent(needs); len(missing) == 0 {
 			return b, nil

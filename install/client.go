@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatekeeper-git/gatekeeper/install/agents"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/sshkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
@@ -28,26 +29,33 @@ type Options struct {
 	Dir      string   // in the work tree; "" is the current directory
 	Binaries string   // directory of the gatekeeper binaries; "" is the running program's
 	Environ  []string // as os.Environ; nil is the process's own
-	Agents   string   // "", "auto" or "none": this version sets up no agent
+	// Agents are those to put entries into: auto (or "") for all that are found, none,
+	// or names with commas between them. For UninstallClient none keeps the entries.
+	Agents string
+	// TrustCodex makes Codex trust our hooks, which else its user does in /hooks.
+	TrustCodex bool
+	// GeminiGitHooks stores (true) or removes (false) the setting of that name; nil leaves it.
+	GeminiGitHooks *bool
 
 	// OpenSigner opens the key that gatekeeper.signingKey names, without signing;
 	// nil is sshkey.Open.
 	OpenSigner func(ctx context.Context, spec string) (attestation.Signer, error)
 	// FetchTimeout bounds the fetch of the policy, which may fail; 0 is 20 s.
 	FetchTimeout time.Duration
+	// CodexTimeout bounds what Codex is asked, which may fail; 0 is 20 s.
+	CodexTimeout time.Duration
 
 	stop func(step string) error
 }
 
 // Client installs gatekeeper in the clone that o.Dir is in, for all its worktrees.
-// An error means that nothing was changed.
+// An error means that nothing was changed. Entries in the agents' configurations are
+// of the user, and serve all clones.
 func Client(ctx context.Context, o Options) (Result, error) {
 	o = o.filled()
-	if o.Agents != "" && o.Agents != "auto" && o.Agents != "none" {
-		return Result{}, &UsageError{
-			Msg:  fmt.Sprintf("--agents %s: setting up agents is not in this version", o.Agents),
-			Hint: "use --agents none; agents are seen by their environment",
-		}
+	user, choice, err := chooseAgents(o)
+	if err != nil {
+		return Result{}, err
 	}
 	p, err := findClone(ctx, o.Dir, o.Environ)
 	if err != nil {
@@ -64,10 +72,34 @@ func Client(ctx context.Context, o Options) (Result, error) {
 	}
 	defer unlock()
 	s.stop = o.stop
-	if err := s.finish(s.installClient(ctx, o, bins)); err != nil {
+	placed, free, err := s.installAll(ctx, o, bins, user, choice)
+	defer free()
+	if err := s.finish(err); err != nil {
 		return Result{}, err
 	}
+	s.agentNotes(ctx, user, placed, o)
 	return res, nil
+}
+
+// installAll gives the agents that have our entries. The caller frees the lock on them
+// when all is done, or undone.
+func (s *site) installAll(ctx context.Context, o Options, bins binaries, user agents.World, choice agents.Choice) (placed []string, free func(), err error) {
+	free = func() {}
+	if err := s.installClient(ctx, o, bins); err != nil || o.Agents == "none" {
+		return nil, free, err
+	}
+	// What takes long is done by now: nobody else waits for the lock.
+	if len(choice.Names) > 0 {
+		unlock, err := user.Lock()
+		if err != nil {
+			return nil, free, err
+		}
+		free = unlock
+	}
+	if placed, err = s.placeAgents(user, choice); err != nil {
+		return nil, free, err
+	}
+	return placed, free, s.keepClone(user, choice)
 }
 
 func (o Options) filled() Options {
@@ -79,6 +111,9 @@ func (o Options) filled() Options {
 	}
 	if o.FetchTimeout == 0 {
 		o.FetchTimeout = 20 * time.Second
+	}
+	if o.CodexTimeout == 0 {
+		o.CodexTimeout = defaultCodexTimeout
 	}
 	if o.OpenSigner == nil {
 		o.OpenSigner = func(ctx context.Context, spec string) (attestation.Signer, error) {
@@ -124,6 +159,9 @@ func (s *site) installClient(ctx context.Context, o Options, bins binaries) erro
 		return err
 	}
 	s.result.AllowedSigners = allowedSigners(s.result.Principal, key)
+	if err := s.geminiGitHooks(ctx, o.GeminiGitHooks); err != nil {
+		return err
+	}
 	if err := s.fetchPolicy(ctx, o.FetchTimeout); err != nil {
 		return err
 	}
@@ -281,13 +319,21 @@ func UninstallClient(ctx context.Context, o Options) (Result, error) {
 	if s.had == nil && !s.exists("gatekeeper") {
 		return res, nil
 	}
-	if err := s.finish(s.uninstallClient(ctx)); err != nil {
+	free, err := agents.World{Environ: o.Environ}.LockIfUsed()
+	if err != nil {
+		return Result{}, err
+	}
+	defer free()
+	if err := s.finish(s.uninstallClient(ctx, o)); err != nil {
 		return Result{}, err
 	}
 	return res, nil
 }
 
-func (s *site) uninstallClient(ctx context.Context) error {
+func (s *site) uninstallClient(ctx context.Context, o Options) error {
+	if err := s.leaveAgents(ctx, o); err != nil {
+		return err
+	}
 	if c := s.record.setting("gatekeeper.signingKey"); c != nil {
 		s.result.note("the signing key stays in %s", c.value)
 	}

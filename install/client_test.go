@@ -283,14 +283,6 @@ func TestClient(t *testing.T) {
 		same(t, before, b.snapshot())
 	})
 
-	t.Run("agents are not set up by this version", func(t *testing.T) {
-		b := newBench(t)
-		o := b.options()
-		o.Agents = "gemini"
-		_, err := Client(context.Background(), o)
-		wantUsage(t, err, "gemini", "not in this version")
-	})
-
 	t.Run("an address that is missing or is a pattern is refused before anything is done", func(t *testing.T) {
 		for _, email := range []string{"", "*@example.com", "a,b@example.com", "a b@example.com"} {
 			b := newBench(t)

@@ -1,6 +1,8 @@
 // Package install puts gatekeeper in place and takes it out again: hooks, the
 // signing key and a little git config in a developer's clone; hooks, policy and
-// baseline in a server's repository.
+// baseline in a server's repository. With a clone come the entries of the user's
+// coding agents, which package agents writes: they serve all clones of the user, and
+// go with the last one.
 //
 // It promises:
 //
@@ -11,7 +13,8 @@
 //     a hook ends (post-commit, post-rewrite): then ours still does its work.
 //   - A second run changes no byte. It also mends: a hook that another tool has
 //     replaced, or a core.hooksPath that was set anew, is taken in again.
-//   - A run that fails leaves everything as it found it.
+//   - A run that fails leaves everything as it found it. An agent's file that cannot
+//     be changed as it stands is refused alone, and named in the Result.
 //   - Uninstall brings every file back byte for byte and mode for mode. What
 //     somebody changed since is left, and named in the Result. Beyond that
 //     remain: signing keys, receipts, records refs, and objects that no ref
@@ -40,6 +43,7 @@
 //	COMMON/gatekeeper/baseline           server: commits never judged, one id a line, sorted
 //	refs/gatekeeper/policy               server: the policy in force, published; client: as fetched
 //	~/.config/gatekeeper/id_ed25519      client: a signing key, where none was found
+//	~/.local/state/gatekeeper            client: what stands in agents' files, and which clones want it
 //
 // Shims name their binary by absolute path. A clone whose core.hooksPath had to
 // be set and which is then moved needs a second install.

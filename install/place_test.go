@@ -22,6 +22,8 @@ type bench struct {
 	t   *testing.T
 	bin string // the binaries
 	log string // what ran, a line each
+
+	agents string // to set up: none, so that those of the machine stay out of it
 }
 
 // newBench makes a repository with a commit, whose hooks and binaries write to one log.
@@ -32,7 +34,7 @@ func newBench(t *testing.T, initArgs ...string) *bench {
 
 func benchIn(t *testing.T, root string, initArgs ...string) *bench {
 	t.Helper()
-	b := &bench{t: t, bin: filepath.Join(root, "bin"), log: filepath.Join(root, "log")}
+	b := &bench{t: t, agents: "none", bin: filepath.Join(root, "bin"), log: filepath.Join(root, "log")}
 	b.clone = &clone{Dir: filepath.Join(root, "clone"), Env: environ(t)}
 	for _, dir := range []string{b.Dir, b.bin} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -90,7 +92,7 @@ func (b *bench) write(path, text string) {
 func (b *bench) gitDir() string { return filepath.Join(b.Dir, ".git") }
 
 func (b *bench) options() Options {
-	return Options{Dir: b.Dir, Binaries: b.bin, Environ: b.Env}
+	return Options{Dir: b.Dir, Binaries: b.bin, Environ: b.Env, Agents: b.agents}
 }
 
 func (b *bench) install() Result {

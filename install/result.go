@@ -39,7 +39,8 @@ const (
 	Skipped   = "skipped"
 	Removed   = "removed"
 	Restored  = "restored"
-	Left      = "left" // not as we left it, so not touched
+	Left      = "left"    // not as we left it, so not touched
+	Refused   = "refused" // cannot be changed as it stands, so not touched
 )
 
 // The kinds of things.
@@ -50,6 +51,7 @@ const (
 	Policy   = "policy"
 	Baseline = "baseline"
 	Records  = "records"
+	Agent    = "agent"
 	State    = "state" // what gatekeeper keeps for itself
 )
 
@@ -66,7 +68,7 @@ type Result struct {
 	Schema    string   `json:"schema"`
 	Command   string   `json:"command"` // install | uninstall
 	Role      string   `json:"role"`    // client | server
-	GitDir    string   `json:"git_dir"` // the common git directory
+	GitDir    string   `json:"git_dir"` // the common git directory; "" for agents alone
 	Changed   bool     `json:"changed"` // false: everything was in place already
 	Actions   []Action `json:"actions"`
 	Principal string   `json:"principal,omitempty"` // whose signatures the key makes
@@ -77,7 +79,7 @@ type Result struct {
 }
 
 func (r *Result) did(done, what, name, detail string) {
-	if done != Kept && done != Skipped && done != Left {
+	if done != Kept && done != Skipped && done != Left && done != Refused {
 		r.Changed = true
 	}
 	r.Actions = append(r.Actions, Action{done, what, name, detail})
@@ -87,16 +89,20 @@ func (r *Result) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
-// Complete reports whether nothing was left behind because somebody had changed it.
+// Complete reports whether nothing was left as it is because of what stands there.
 func (r Result) Complete() bool {
-	return !slices.ContainsFunc(r.Actions, func(a Action) bool { return a.Done == Left })
+	return !slices.ContainsFunc(r.Actions, func(a Action) bool { return a.Done == Left || a.Done == Refused })
 }
 
 // WriteText writes the result for people: a line for each kind of thing, then the
 // notes, then the admin's line.
 func (r Result) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s in %s\n", r.headline(), r.GitDir)
+	b.WriteString(r.headline())
+	if r.GitDir != "" {
+		fmt.Fprintf(&b, " in %s", r.GitDir)
+	}
+	b.WriteByte('\n')
 	for _, line := range r.grouped() {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}

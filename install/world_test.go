@@ -42,6 +42,15 @@ type clone struct {
 	Env []string
 }
 
+func (c *clone) getenv(name string) string {
+	for _, kv := range slices.Backward(c.Env) {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
 func newClone(t *testing.T, initArgs ...string) *clone {
 	t.Helper()
 	c := &clone{Dir: t.TempDir(), Env: environ(t)}

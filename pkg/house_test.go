@@ -54,7 +54,8 @@ var tiers = []tier{
 	{"pkg/blame", []string{"pkg/provenance", "pkg/change", "pkg/gate", "pkg/record", "pkg/repo", "pkg/session"}, "it joins what was judged and recorded, and judges nothing"},
 	{"pkg/repair", []string{"pkg/agent/...", "pkg/provenance", "pkg/change", "pkg/trailer", "pkg/attestation", "pkg/policy", "pkg/gate", "pkg/record", "pkg/repo"}, "it mends what the gate finds; what people see and type is for commands"},
 	{"hooks/...", []string{"pkg/...", "install"}, "each hook is a door of its own, and none is a command"},
-	{"install", []string{"pkg/..."}, "putting things in place must not run what it puts there"},
+	{"install/agents", []string{"pkg/agent", "pkg/session"}, "the files of coding agents are the user's, and belong to no repository"},
+	{"install", []string{"pkg/...", "install/agents"}, "putting things in place must not run what it puts there"},
 	{"cmd/...", []string{"pkg/...", "hooks/...", "install/..."}, "commands are the top, and one command is not a library of another"},
 }
 
@@ -69,7 +70,8 @@ var owners = []struct {
 	{"github.com/go-git", []string{"pkg/repo/..."}, "git is reached through one door"},
 	{"github.com/sigstore", []string{"pkg/attestation/kms"}, "it costs every binary that links it 3 MB and milliseconds at each start"},
 	{"golang.org/x/crypto/ssh", []string{"pkg/attestation/sshkey", "pkg/trust"}, "the statement itself is signed and verified with the standard library"},
-	{"github.com/BurntSushi/toml", []string{"pkg/policy", "install", "pkg/agent/mcp"}, "only these read files that people write in TOML"},
+	{"github.com/BurntSushi/toml", []string{"pkg/policy", "install", "install/agents", "pkg/agent/mcp"}, "only these read files that people write in TOML"},
+	{"github.com/tailscale/hujson", []string{"install/agents"}, "it keeps every byte of a JSON file that people write, which nothing else of ours has to"},
 	{"github.com/rogpeppe/go-internal", []string{"pkg/internal/..."}, "it is for tests"},
 	{"github.com/google/go-cmp", []string{"pkg/internal/..."}, "it is for tests"},
 	{module + "/pkg/internal", []string{"pkg/internal/..."}, "test help must not ship"},
@@ -87,6 +89,7 @@ var heavy = []struct{ library, reason string }{
 	{"github.com/sigstore", "it would be more than the rest of the binary"},
 	{"github.com/urfave/cli/v2", "two words of arguments need no framework"},
 	{"github.com/BurntSushi/toml", "a hook on every commit has no policy to read"},
+	{"github.com/tailscale/hujson", "an agent's configuration is read when something is installed, not when it calls"},
 	{"golang.org/x/crypto/ssh", "the key is read and used with the standard library"},
 	{"net/http", "a commit must not wait for a network, and its tables cost start-up"},
 	{"text/template", "it keeps the linker from dropping unused methods"},

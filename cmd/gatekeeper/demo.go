@@ -70,14 +70,14 @@ func (s *stage) developers() {
 	s.tell(`Alice clones and installs. She gets a signing key; the admin lists it, as
 everybody's, once.`)
 	s.show(alice, ".", "git", "clone", "--quiet", "server.git", "alice")
-	s.show(alice, "alice", "gatekeeper", "install")
+	s.show(alice, "alice", "gatekeeper", "install", "--agents", "none") // those of this machine stay out of it
 	s.quietly(bob, ".", "git", "clone", "--quiet", "server.git", "bob")
-	s.quietly(bob, "bob", "gatekeeper", "install")
+	s.quietly(bob, "bob", "gatekeeper", "install", "--agents", "none")
 	signers := s.quietly(alice, "alice", "gatekeeper", "key", "show") + s.quietly(bob, "bob", "gatekeeper", "key", "show")
 	s.write("allowed_signers", signers)
 	s.quietly(admin, ".", "gatekeeper", "install", "--server", "server.git", "--policy", "policy.toml")
-	s.quietly(alice, "alice", "gatekeeper", "install")
-	s.quietly(bob, "bob", "gatekeeper", "install") // once more: it fetches the policy, and changes nothing else
+	s.quietly(alice, "alice", "gatekeeper", "install", "--agents", "none")
+	s.quietly(bob, "bob", "gatekeeper", "install", "--agents", "none") // once more: it fetches the policy, and changes nothing else
 }
 
 func (s *stage) approved() {

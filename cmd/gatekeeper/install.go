@@ -8,17 +8,22 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/gatekeeper-git/gatekeeper/install"
+	"github.com/gatekeeper-git/gatekeeper/install/agents"
 )
 
 func (p process) installCommand() *cli.Command {
 	return &cli.Command{Name: "install", Usage: "put the hooks in place, in a clone or on a server",
 		Description: `Inside a clone: hooks beside those that are there, a signing key, the policy that
-the server publishes. No tracked file is touched.
+the server publishes. No tracked file is touched. And one entry in the configuration
+of each coding agent of yours, by which it tells what it does; in repositories
+without gatekeeper it does nothing.
 
 With --server DIR, on a bare repository: pre-receive and post-receive, the policy,
 and the baseline, so that history that is there already is never judged.`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "agents", Usage: "coding agents to set up: auto, none (this version sets up none)", Value: "auto"},
+			&cli.StringFlag{Name: "agents", Usage: "`WHICH` coding agents to set up: auto for all that are found here, none, or of " + strings.Join(agents.Names(), ", "), Value: "auto"},
+			&cli.BoolFlag{Name: "trust-codex", Usage: "make Codex trust our hooks, in the place of your own look at them in /hooks"},
+			&cli.BoolFlag{Name: "gemini-git-hooks", Usage: "let git's hooks run in the shell of Gemini CLI, which switches them off; =false undoes it"},
 			&cli.StringFlag{Name: "server", Usage: "install on the server's repository `DIR`"},
 			&cli.StringFlag{Name: "policy", Usage: "with --server: the policy `FILE` to put in force"},
 			&cli.StringFlag{Name: "platform", Usage: "with --server: the `NAME` of the server's software: " + strings.Join(install.Platforms(), ", ")},
@@ -31,7 +36,12 @@ and the baseline, so that history that is there already is never judged.`,
 
 func (p process) uninstallCommand() *cli.Command {
 	return &cli.Command{Name: "uninstall", Usage: "take everything out again, byte for byte",
+		Description: `Inside a clone: takes gatekeeper out of it, and with your last clone the entries
+in your coding agents' configurations, too.
+
+With --agents it takes out entries alone, for all of your clones, from anywhere.`,
 		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "agents", Usage: "`WHICH` agents' entries to take out, and nothing else: auto for all, or names; none: this clone alone, the entries stay"},
 			&cli.StringFlag{Name: "server", Usage: "uninstall from the server's repository `DIR`"},
 			jsonFlag,
 		},
@@ -45,6 +55,11 @@ func (p process) install(ctx context.Context, c *cli.Context) error {
 	var result install.Result
 	var err error
 	if server := c.String("server"); server != "" {
+		for _, flag := range []string{"agents", "trust-codex", "gemini-git-hooks"} {
+			if c.IsSet(flag) {
+				return usage("--%s is for clones, not for --server", flag)
+			}
+		}
 		o := install.ServerOptions{Dir: p.path(server), Environ: p.Environ, Platform: c.String("platform"),
 			Harden: c.Bool("harden"), Rebaseline: c.Bool("rebaseline"), Now: p.Now()}
 		if file := c.String("policy"); file != "" {
@@ -57,8 +72,13 @@ func (p process) install(ctx context.Context, c *cli.Context) error {
 				return usage("--%s goes with --server DIR", flag)
 			}
 		}
-		result, err = install.Client(ctx, install.Options{Dir: p.Dir, Environ: p.Environ,
-			Agents: c.String("agents"), OpenSigner: p.openSigner})
+		o := install.Options{Dir: p.Dir, Environ: p.Environ, OpenSigner: p.openSigner,
+			Agents: c.String("agents"), TrustCodex: c.Bool("trust-codex")}
+		if c.IsSet("gemini-git-hooks") {
+			on := c.Bool("gemini-git-hooks")
+			o.GeminiGitHooks = &on
+		}
+		result, err = install.Client(ctx, o)
 	}
 	return p.tellInstall(c, result, err)
 }
@@ -69,10 +89,16 @@ func (p process) uninstall(ctx context.Context, c *cli.Context) error {
 	}
 	var result install.Result
 	var err error
-	if server := c.String("server"); server != "" {
+	o := install.Options{Dir: p.Dir, Environ: p.Environ, Agents: c.String("agents")}
+	switch server := c.String("server"); {
+	case server != "" && c.IsSet("agents"):
+		return usage("--agents is for clones, not for --server")
+	case server != "":
 		result, err = install.UninstallServer(ctx, install.ServerOptions{Dir: p.path(server), Environ: p.Environ})
-	} else {
-		result, err = install.UninstallClient(ctx, install.Options{Dir: p.Dir, Environ: p.Environ})
+	case o.Agents == "" || o.Agents == "none":
+		result, err = install.UninstallClient(ctx, o)
+	default:
+		result, err = install.UninstallAgents(ctx, o)
 	}
 	return p.tellInstall(c, result, err)
 }

@@ -28,6 +28,7 @@ type statusView struct {
 	Next     []string     `json:"next"` // AI-Provenance values of a commit of what is staged now
 	Sources  []sourceView `json:"sources"`
 	Files    []fileView   `json:"files"`  // whose added lines agents' own hooks told of
+	Agents   []agentView  `json:"agents"` // of this user
 	Key      *keyView     `json:"key"`    // null: the commit would not be signed
 	Policy   *string      `json:"policy"` // null: none is seen
 	Ref      string       `json:"ref"`
@@ -83,6 +84,9 @@ func (p process) status(ctx context.Context, c *cli.Context) error {
 		return err
 	}
 	v.Next = records.Values()
+	if v.Agents, err = p.agentViews(); err != nil {
+		v.Problems = append(v.Problems, "the agents' entries cannot be read: "+err.Error())
+	}
 	if keys, err := p.keys(ctx, true); err == nil {
 		v.Key = &keys[0]
 	} else {
@@ -170,6 +174,7 @@ func writeStatus(w io.Writer, v statusView) {
 	}
 	writeFiles(w, "lines that are staged:", v.Files, true)
 	writeFiles(w, "lines that are not staged:", v.Files, false)
+	writeAgents(w, v.Agents)
 	if v.Key != nil {
 		fmt.Fprintf(w, "signed with:\n  %s (%s)\n", v.Key.Key, v.Key.Source)
 	}

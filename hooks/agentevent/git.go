@@ -11,10 +11,6 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
 
-// GeminiSetting is the git config key that lets git's hooks run in commits that Gemini
-// CLI makes, which switches them off in the shells that it starts.
-const GeminiSetting = "gatekeeper.geminiGitHooks"
-
 // withGitHooks is the answer that gives Gemini CLI's next command git's hooks back; nil for
 // any other event, and where nobody asked for it.
 func (h *hook) withGitHooks(ctx context.Context, r *repo.Repo, text []byte) []byte {
@@ -26,7 +22,7 @@ func (h *hook) withGitHooks(ctx context.Context, r *repo.Repo, text []byte) []by
 		h.say("%v", err)
 		return nil
 	}
-	if on, _ := settings.Bool(GeminiSetting); !on {
+	if on, _ := settings.Bool(agent.GeminiGitHooks); !on {
 		return nil
 	}
 	dir, set := settings.Get("core.hooksPath")

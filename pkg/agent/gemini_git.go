@@ -6,6 +6,10 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/agent/payload"
 )
 
+// GeminiGitHooks is the git config key that lets git's hooks run in commits that Gemini
+// CLI makes, which switches them off in the shells that it starts.
+const GeminiGitHooks = "gatekeeper.geminiGitHooks"
+
 // GeminiWithGitHooks is the answer to Gemini CLI's BeforeTool event of a shell command
 // with which git runs the hooks of a directory in that command; nil when the event is
 // none, or the directory's name cannot stand in a command.

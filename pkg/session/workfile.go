@@ -71,17 +71,17 @@ func (w *Watch) save(f *Work) error {
 	return w.put(path, string(f.appendTo(nil)))
 }
 
-func (f *Work) savePast(path string) error {
-	if f.stored == nil && len(f.past) == 0 { // it begins here
+func (w *Work) savePast(path string) error {
+	if w.stored == nil && len(w.past) == 0 { // it begins here
 		if err := remove(path); err != nil {
 			return err
 		}
 	}
-	if len(f.newer) == 0 {
+	if len(w.newer) == 0 {
 		return nil
 	}
 	if info, err := os.Stat(path); err == nil && info.Size() > maxPastFile {
-		list := f.before()
+		list := w.before()
 		slices.Reverse(list)
 		return repo.WriteFileAtomic(path, appendPast(nil, list))
 	}
@@ -89,7 +89,7 @@ func (f *Work) savePast(path string) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(appendPast(nil, f.newer))
+	_, err = file.Write(appendPast(nil, w.newer))
 	return errors.Join(err, file.Close())
 }
 

@@ -42,11 +42,17 @@ func transcript(b *testing.B, r *gittest.Repo, calls ...string) {
 }
 
 // BenchmarkAgentEvent is one event of an agent, from the start of the program to its
-// end, beside a program that does nothing: before and after an edit of a file of 2,000
-// lines, and before and after a command in a repository of 200 files.
+// end, beside a program that does nothing, and git status: before and after an edit of a file of 2,000
+// lines, and before and after a command, which may touch any file.
 func BenchmarkAgentEvent(b *testing.B) {
 	bin := programs(b)
-	r := clone(b, 200, bin)
+	for _, files := range []int{200, 100_000} {
+		b.Run(fmt.Sprintf("in %d files", files), func(b *testing.B) { benchmarkEvents(b, bin, files) })
+	}
+}
+
+func benchmarkEvents(b *testing.B, bin string, files int) {
+	r := clone(b, files, bin)
 	install(b, bin, r)
 	c := newContest(b)
 	n := 0
@@ -55,13 +61,14 @@ func BenchmarkAgentEvent(b *testing.B) {
 		call := fmt.Sprintf("toolu_%d", n)
 		transcript(b, r, call)
 		c.run("empty", exec.Command(filepath.Join(bin, "empty")))
+		c.run("status", r.Command("status", "--porcelain"))
 		c.run("before-edit", tell(bin, r, claudeEvent("PreToolUse", r.Dir, "0000/edited0", call)))
 		editTo(b, r, 0, 2000, n)
 		c.run("after-edit", tell(bin, r, claudeEvent("PostToolUse", r.Dir, "0000/edited0", call)))
 		c.run("before-command", tell(bin, r, claudeEvent("PreToolUse", r.Dir, "", call+"c")))
 		c.run("after-command", tell(bin, r, claudeEvent("PostToolUse", r.Dir, "", call+"c")))
 	}
-	c.report("empty", "before-edit", "after-edit", "before-command", "after-command")
+	c.report("empty", "status", "before-edit", "after-edit", "before-command", "after-command")
 }
 
 // BenchmarkToldCommit is a commit of what an agent told of, edit by edit: beside the same

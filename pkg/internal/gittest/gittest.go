@@ -44,8 +44,8 @@ const config = `[user]
 `
 
 // Home makes dir the home of a person and returns the environment to run git
-// in: PATH and TMPDIR as they are here, everything else fixed. Variables that
-// git, ssh or a coding agent left in this process are not in it.
+// in: TMPDIR as it is here, PATH without coding agents, everything else fixed.
+// Variables that git, ssh or a coding agent left in this process are not in it.
 func Home(dir, person string) ([]string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -71,12 +71,13 @@ func Home(dir, person string) ([]string, error) {
 		"TZ=UTC",
 		"TERM=dumb",
 	}
-	for _, keep := range []string{"PATH", "TMPDIR", "SYSTEMROOT"} {
+	for _, keep := range []string{"TMPDIR", "SYSTEMROOT"} {
 		if v, ok := os.LookupEnv(keep); ok {
 			env = append(env, keep+"="+v)
 		}
 	}
-	return env, nil
+	path, err := Path(os.Getenv("PATH"), filepath.Join(filepath.Dir(dir), ".programs"))
+	return append(env, "PATH="+path), err
 }
 
 func title(name string) string {
