@@ -73,7 +73,7 @@ func (j *judge) beside(ctx context.Context, job *job) (*opinion, *Finding, error
 			f, err := undigested(errBudget)
 			return nil, f, err
 		}
-		o, err := j.opinion(job, d)
+		o, err := j.opinion(ctx, job, d)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -85,7 +85,7 @@ func (j *judge) beside(ctx context.Context, job *job) (*opinion, *Finding, error
 }
 
 // opinion judges the commit by one detached attestation; nil when that does not stand.
-func (j *judge) opinion(job *job, d attestation.Detached) (*opinion, error) {
+func (j *judge) opinion(ctx context.Context, job *job, d attestation.Detached) (*opinion, error) {
 	p, err := provenance.Parse(d.Provenance)
 	if err != nil || !covers(p, job.said.provenance) {
 		return nil, nil
@@ -95,9 +95,12 @@ func (j *judge) opinion(job *job, d attestation.Detached) (*opinion, error) {
 	if err := c.close(job); err != nil || !c.stands() {
 		return nil, err
 	}
+	if err := j.touch(ctx, job, p.Records); err != nil {
+		return nil, err
+	}
 	o := &opinion{said: s, claims: []claim{c}}
 	o.evidence, _, _ = weigh(s, o.claims)
-	o.findings = j.findings(s, o.claims, o.evidence)
+	o.findings = j.findings(job, s, o.claims, o.evidence)
 	return o, nil
 }
 

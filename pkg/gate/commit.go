@@ -31,14 +31,18 @@ type judge struct {
 // batch gives each commit its verdict. The error is for what could not be checked;
 // whatever is wrong with a commit itself is a finding.
 func (j *judge) batch(ctx context.Context, jobs []*job) error {
-	var open []*job
+	var open, paths []*job
 	for _, job := range jobs {
 		j.begin(job)
-		if j.asksContent(job) {
-			open = append(open, job)
+		switch {
+		case j.asksContent(job):
+			open = append(open, job) // which tells paths, too
+		case len(job.parents) < 2 && job.fault == nil && j.asksPaths(job, job.said.provenance.Records): // most merges turn out to be exempt
+			paths = append(paths, job)
 		}
 	}
 	j.content.digests(ctx, j.budget, open...)
+	j.content.paths(ctx, j.budget, paths...)
 	for _, job := range jobs {
 		v, err := j.finish(ctx, job)
 		if err != nil {
@@ -99,7 +103,10 @@ func (j *judge) finish(ctx context.Context, job *job) (CommitVerdict, error) {
 		}
 		return v, nil
 	}
-	findings := j.findings(job.said, job.claims, v.Evidence)
+	if err := j.touch(ctx, job, job.said.provenance.Records); err != nil {
+		return v, err
+	}
+	findings := j.findings(job, job.said, job.claims, v.Evidence)
 	if slices.ContainsFunc(job.claims, claim.stands) {
 		return j.settle(v, findings...), nil
 	}
@@ -146,6 +153,7 @@ type said struct {
 	values       []string // of AI-Provenance, as written
 	provenance   provenance.Provenance
 	attestations []attestation.Attestation
+	signs        []sign // of tools, in the commit itself
 }
 
 func (s said) silent() bool { return len(s.values) == 0 }
@@ -160,7 +168,7 @@ func read(c change.Commit) (said, *Finding) {
 	if err != nil {
 		return said{}, trailerFault(err)
 	}
-	s := said{values: block.Provenance}
+	s := said{values: block.Provenance, signs: signs(c, block.Other)}
 	if len(block.Provenance)+len(block.Attestation) == 0 {
 		return s, nil
 	}
@@ -365,6 +373,9 @@ func (j *judge) replay(ctx context.Context, job *job) (bool, error) {
 // weigh sums up the claims that stand.
 func weigh(s said, claims []claim) (Evidence, *Binding, []SignerView) {
 	signers := []SignerView{}
+	if s.silent() && len(s.signs) > 0 {
+		return Inferred, nil, signers
+	}
 	if s.silent() {
 		return Unknown, nil, signers
 	}

@@ -54,6 +54,7 @@ type Gate struct {
 	Baseline []change.ID // what these reach is never judged; they exist in Source
 	Workers  int         // that judge commits; 0 is one a processor, up to 8
 	FormOnly bool        // only form, signatures and bindings count: nobody is a stranger, no model unwelcome
+	Marks    bool        // with FormOnly: tools' own marks that no record tells of count, too
 }
 
 // Push judges all updates of a push. Each commit that is not plainly accepted,

@@ -25,6 +25,7 @@ type job struct {
 	digested  bool              // its change, because somebody asked for that
 	digest    provenance.Digest // then: that which the commit is to carry
 	digestErr error             // or why there is none
+	touched   touched
 	verdict   CommitVerdict
 }
 
@@ -62,7 +63,7 @@ func (g *Gate) walk(outer context.Context, r *RefVerdict, rule policy.Rule, name
 	ctx, cancel := context.WithCancel(outer)
 	defer cancel()
 	out := dispatch{workers: make(chan *batch), queue: make(chan *batch, inFlight)}
-	shared := &content{source: g.Source}
+	shared := &content{source: g.Source, watch: g.watchesPaths()}
 	var workers sync.WaitGroup
 	for range g.workers() {
 		judge := &judge{gate: g, rule: rule, ref: rg.Ref, names: names, budget: b, content: shared}

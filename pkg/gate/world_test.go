@@ -59,11 +59,27 @@ func (w *world) put(kind string, data []byte) change.ID {
 	return id
 }
 
-// tree is a flat tree of files.
+// tree is a tree of files, by their paths.
 func (w *world) tree(files map[string]string) change.ID {
 	var b bytes.Buffer
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		fmt.Fprintf(&b, "100644 %s\x00%s", name, []byte(w.put("blob", []byte(files[name]))))
+	below := map[string]map[string]string{}
+	entries := map[string]string{} // by what they are sorted by
+	for path, text := range files {
+		name, rest, deeper := strings.Cut(path, "/")
+		if !deeper {
+			entries[name] = fmt.Sprintf("100644 %s\x00%s", name, []byte(w.put("blob", []byte(text))))
+			continue
+		}
+		if below[name] == nil {
+			below[name] = map[string]string{}
+		}
+		below[name][rest] = text
+	}
+	for name, files := range below {
+		entries[name+"/"] = fmt.Sprintf("40000 %s\x00%s", name, []byte(w.tree(files)))
+	}
+	for _, key := range slices.Sorted(maps.Keys(entries)) {
+		b.WriteString(entries[key])
 	}
 	return w.put("tree", b.Bytes())
 }

@@ -163,6 +163,9 @@ func (p *Policy) readModels(top *table) {
 		}
 		if s := t.sub("paths"); s != nil {
 			m.deny = s.globs("deny", pathGlob)
+			if m.denied {
+				p.hints = append(p.hints, t.d.note(t.at.key("paths"), "the model is denied on all paths"))
+			}
 		}
 		m.dead = p.deniedAlready(&m)
 		p.models = append(p.models, m)

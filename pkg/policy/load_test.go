@@ -226,7 +226,7 @@ func TestStarter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := p.Check().Counts; got != (Counts{Refs: 2, Models: 2, Aliases: 1, Tools: 1, Signers: 1}) {
+		if got := p.Check().Counts; got != (Counts{Refs: 2, Models: 2, Aliases: 1, Tools: 1, MCP: 1, Signers: 1}) {
 			t.Errorf("%+v", got)
 		}
 	})

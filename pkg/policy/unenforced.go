@@ -13,8 +13,6 @@ var notJudged = []struct {
 	why   string
 }{
 	{"defaults.author", AuthorSigner, "the author's address is not compared with the signer"},
-	{"model.paths", "", "paths are not judged; the entry applies everywhere"},
-	{"mcp", "", "MCP servers are judged where agents call them, not on the server"},
 	{"override", "", "nobody can override a refusal; change the policy instead"},
 }
 
