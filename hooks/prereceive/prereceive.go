@@ -127,7 +127,7 @@ func (h Hook) receive(ctx context.Context, input []byte) int {
 	if code, is := h.asBig(ctx, s, input); is {
 		return code
 	}
-	draft, err := receipt.Open(receipt.In(s.repo.CommonDir)).Begin()
+	draft, err := s.log.Begin()
 	if err != nil {
 		return h.unchecked(withAdvice(err))
 	}
@@ -207,7 +207,7 @@ func (r *ruling) askGate(ctx context.Context, s server, inForce inforce.Policy, 
 	if err != nil {
 		return err
 	}
-	g := gate.Gate{Policy: inForce.Policy, Source: reader, Records: records, Witness: witness{draft}, Now: r.at, Baseline: r.baseline}
+	g := gate.Gate{Policy: inForce.Policy, Source: reader, Records: records, Covered: covered{s.log, reader.Repo}, Witness: witness{draft}, Now: r.at, Baseline: r.baseline}
 	if forge, err := platformOf(reader.Repo, s.settings); err != nil {
 		return err
 	} else if forge != nil {

@@ -92,6 +92,7 @@ func (r ruling) excluded() map[change.ID]bool {
 func judgedAs(ref *receipt.Ref, v gate.RefVerdict) {
 	ref.Target, ref.Mode, ref.Verdict = v.Target, v.Mode, string(v.Verdict)
 	ref.Evidence, ref.Via, ref.Binding = string(v.Rule.Evidence), string(v.Rule.Via), string(v.Rule.Binding)
+	ref.Models = v.Rule.Models
 	ref.Judged, ref.Faulty, ref.Findings = int64(v.Judged), int64(v.Faulty), findings(v.Findings)
 }
 

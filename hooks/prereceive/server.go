@@ -21,12 +21,14 @@ const KeySetting = "gatekeeper.receiptKey"
 // A server is the repository of a push and its settings, or why they cannot be read.
 type server struct {
 	repo     *repo.Repo
+	log      *receipt.Log
 	settings *repo.Settings
 	err      error
 }
 
 func (h Hook) open(ctx context.Context) (s server, err error) {
 	if s.repo, err = repo.FromHook(h.Environ, h.Dir); err == nil {
+		s.log = receipt.Open(receipt.In(s.repo.CommonDir))
 		s.settings, s.err = s.repo.Settings(ctx)
 	}
 	return s, err

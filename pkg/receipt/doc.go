@@ -47,15 +47,17 @@
 //	           judged for one ref of the push that came to the same, in no order of
 //	           interest; rules, of the findings, when there are any; beside, made: true
 //	           when all of it stands beside the commits, or the platform made them of
-//	           others. Of new refs that were judged together, the first has all commits
+//	           others. Of refs that were judged together, the first has all commits
 //	refs       refs, as in a decision or outcome, for which the last line has no room
 //	decision   time of receipt; pusher: null, or source, name and perhaps key; override,
 //	           the reason that was given; policy, its digest, "" for none; verdict:
 //	           accepted, warned, refused, or unchecked with its reason; findings on the
 //	           push (rule, detail); refs: each ref, old, new, target of a symbolic ref,
 //	           baseline (true when old is one of the baseline's commits), what the rule
-//	           asked for (mode, evidence, via, binding), verdict, how many commits were
-//	           judged and faulty, findings on the ref; omitted, refs left out since they
+//	           asked for (mode, evidence, via, binding; models, a digest of the [[model]]
+//	           entries for some refs only that spoke for this one, when the policy has
+//	           any), verdict, how many commits were judged and faulty, findings on the
+//	           ref; omitted, refs left out since they
 //	           were too many; commits, the number of ids in this unit; lines and
 //	           bytes of the unit before this line; cut, the bytes of an unfinished unit
 //	           that stood here; signed: true when a signature follows

@@ -137,6 +137,7 @@ type Ref struct {
 	Evidence string // what the rule asks for
 	Via      string
 	Binding  string
+	Models   string // policy.Rule.Models of the rule
 	Verdict  string
 	Judged   int64 // commits; those of refs judged together are counted and listed with the first
 	Faulty   int64
@@ -324,6 +325,7 @@ func (r Ref) encode() []byte {
 	o.some("evidence", r.Evidence)
 	o.some("via", r.Via)
 	o.some("binding", r.Binding)
+	o.some("models", r.Models)
 	if r.Verdict != "" {
 		o.text("verdict", r.Verdict)
 		o.number("judged", r.Judged)
@@ -338,7 +340,7 @@ func readRefs(o *object) (refs []Ref) {
 	for _, raw := range o.list("refs") {
 		m := parseObject(raw)
 		r := Ref{Name: m.refName("ref"), Old: m.id("old"), New: m.id("new"), Baseline: m.flag("baseline"),
-			Mode: m.some("mode"), Evidence: m.some("evidence"), Via: m.some("via"), Binding: m.some("binding"),
+			Mode: m.some("mode"), Evidence: m.some("evidence"), Via: m.some("via"), Binding: m.some("binding"), Models: m.some("models"),
 			Verdict: m.some("verdict")}
 		if m.has("target") {
 			r.Target = m.refName("target")
