@@ -207,7 +207,7 @@ func (r *ruling) askGate(ctx context.Context, s server, inForce inforce.Policy, 
 	if err != nil {
 		return err
 	}
-	g := gate.Gate{Policy: inForce.Policy, Source: reader, Records: records, Covered: covered{s.log, reader.Repo}, Witness: witness{draft}, Now: r.at, Baseline: r.baseline}
+	g := gate.Gate{Policy: inForce.Policy, Source: reader, Records: records, Receipts: &receipts{log: s.log, repo: reader.Repo}, Witness: witness{draft}, Now: r.at, Baseline: r.baseline}
 	if forge, err := platformOf(reader.Repo, s.settings); err != nil {
 		return err
 	} else if forge != nil {

@@ -33,7 +33,7 @@ func (w witness) Judged(c gate.CommitVerdict) error {
 	}
 	slices.Sort(r.Rules)
 	r.Rules = slices.Compact(r.Rules)
-	return w.Commit(c.Ref, id, r)
+	return w.Commit(c.Ref, id, r, c.Statements...)
 }
 
 // write finishes the receipt of a push.

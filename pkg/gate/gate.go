@@ -49,7 +49,7 @@ type Gate struct {
 	Source   Source
 	Records  Records     // what stands beside commits; nil when nothing does, and nothing may
 	Platform Platform    // what makes commits at the press of a button; nil when nothing does
-	Covered  Covered     // what was judged before; nil when nobody knows
+	Receipts Receipts    // of earlier pushes; nil when there are none
 	Witness  Witness     // who is told of every commit; nil when nobody is
 	Now      time.Time   // the server's time of receipt
 	Baseline []change.ID // what these reach is never judged; they exist in Source

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 )
 
 // Schema names the version of the verdict as JSON.
@@ -94,6 +95,8 @@ type CommitVerdict struct {
 	Beside   bool         `json:"beside,omitempty"` // all of this stands in a record beside the commit
 	Made     bool         `json:"made,omitempty"`   // the platform made the commit of others; all of this is theirs
 	Findings []Finding    `json:"findings"`
+
+	Statements []provenance.Digest `json:"-"` // about the commit, of signers whom the policy knows, under valid signatures
 }
 
 // SignerView is a signer whose signature over the commit is valid.

@@ -64,7 +64,7 @@ type Standing struct {
 	Binding  policy.Binding
 	Models   string // as in policy.Rule
 	Decision int64  // the seq of the decision on the value
-	Since    int64 // and of the first one of the unbroken run to it
+	Since    int64  // and of the first one of the unbroken run to it
 }
 
 // Rule is the weakest rule under which a commit below the value was judged, as far as

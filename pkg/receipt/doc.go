@@ -45,7 +45,9 @@
 //
 //	commits    ref, verdict, evidence, binding (null when nothing binds), ids: commits
 //	           judged for one ref of the push that came to the same, in no order of
-//	           interest; rules, of the findings, when there are any; beside, made: true
+//	           interest; statements, of which a signature is valid: of each the first 16
+//	           bytes of the SHA-256 of its bytes, in base64url without padding;
+//	           rules, of the findings, when there are any; beside, made: true
 //	           when all of it stands beside the commits, or the platform made them of
 //	           others. Of refs that were judged together, the first has all commits
 //	refs       refs, as in a decision or outcome, for which the last line has no room

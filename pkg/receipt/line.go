@@ -67,8 +67,9 @@ type Body interface {
 type Commits struct {
 	Ref string
 	Ruling
-	IDs   []change.ID
-	Extra []Field
+	IDs        []change.ID
+	Statements []StatementID // about them, under valid signatures; in no order
+	Extra      []Field
 }
 
 // A Ruling is what a commit came to.
@@ -271,6 +272,11 @@ func (c *Commits) append(o *builder) {
 	o.list("ids", len(c.IDs), func(b []byte, i int) []byte {
 		return append(hex.AppendEncode(append(b, '"'), []byte(c.IDs[i])), '"')
 	})
+	if len(c.Statements) > 0 {
+		o.list("statements", len(c.Statements), func(b []byte, i int) []byte {
+			return append(base64.RawURLEncoding.AppendEncode(append(b, '"'), c.Statements[i][:]), '"')
+		})
+	}
 	o.extra(c.Extra)
 }
 
@@ -300,6 +306,14 @@ func readCommits(o *object) *Commits {
 			break
 		}
 		c.IDs = append(c.IDs, id)
+	}
+	for _, text := range o.words("statements") {
+		s, err := base64.RawURLEncoding.Strict().DecodeString(text)
+		if err != nil || len(s) != len(StatementID{}) {
+			o.fail("statements", "has %.80q, which is not the id of a statement", text)
+			break
+		}
+		c.Statements = append(c.Statements, StatementID(s))
 	}
 	c.Extra = o.rest()
 	return c

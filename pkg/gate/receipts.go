@@ -5,17 +5,23 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 )
 
-// Covered tells what was judged before this push. It is asked once a push.
-type Covered interface {
-	// Values lists the refs that had a value before the push, of which it is known
+// Receipts tell what was judged and received before this push. Who takes receipts away
+// makes them know less, and then more is judged. Several goroutines may ask at once.
+type Receipts interface {
+	// Covered lists the refs that had a value before the push, of which it is known
 	// that whatever it reaches, but for the baseline, was judged and accepted under Rule
-	// in enforce mode. It may leave out any of them.
-	Values(ctx context.Context) ([]CoveredValue, error)
+	// in enforce mode. It may leave out any of them. It is asked once a push.
+	Covered(ctx context.Context) ([]CoveredValue, error)
+	// Received reports whether the statement with this digest reached the server before
+	// a time, under a signature that was valid.
+	Received(ctx context.Context, statement provenance.Digest, before time.Time) (bool, error)
 }
 
 // A CoveredValue is what a ref holds, and what everything below it has proved.
@@ -63,10 +69,10 @@ func (p *pushed) exclusion(ctx context.Context, rule policy.Rule) (*exclusion, e
 }
 
 func (p *pushed) askCovered(ctx context.Context) error {
-	if p.gate.Covered == nil {
+	if p.gate.Receipts == nil {
 		return nil
 	}
-	list, err := p.gate.Covered.Values(ctx)
+	list, err := p.gate.Receipts.Covered(ctx)
 	p.covered = slices.DeleteFunc(list, func(c CoveredValue) bool { return !c.excludes() })
 	return err
 }

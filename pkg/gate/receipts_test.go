@@ -6,16 +6,24 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 )
 
-// receipts are what the receipts say of refs, in a test.
+// receipts are what receipts say of refs, in a test.
 type receipts []CoveredValue
 
-func (k receipts) Values(context.Context) ([]CoveredValue, error) { return slices.Clone(k), nil }
+func (receipts) Received(context.Context, provenance.Digest, time.Time) (bool, error) {
+	return false, nil
+}
+
+func (k receipts) Covered(context.Context) ([]CoveredValue, error) { return slices.Clone(k), nil }
 
 // strict is the rule of a ref in the house, as somebody accepted by it.
 func strict(with ...func(*policy.Rule)) policy.Rule {
@@ -27,9 +35,9 @@ func strict(with ...func(*policy.Rule)) policy.Rule {
 }
 
 // covering judges a push of updates where other refs are covered.
-func (w *world) covering(t *testing.T, text string, k Covered, updates ...Update) Verdict {
+func (w *world) covering(t *testing.T, text string, k Receipts, updates ...Update) Verdict {
 	t.Helper()
-	g := Gate{Policy: rules(t, text), Source: w, Now: now, Covered: k}
+	g := Gate{Policy: rules(t, text), Source: w, Now: now, Receipts: k}
 	v, err := g.Push(context.Background(), updates, KeepFaulty)
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +102,7 @@ func TestAnAliasExcludesByTheStricterOfItsRules(t *testing.T) {
 
 func TestWhoCannotSayWhatIsCoveredRefuses(t *testing.T) {
 	w := newWorld(t)
-	g := Gate{Policy: rules(t, house(t, "")), Source: w, Now: now, Covered: unsure{}}
+	g := Gate{Policy: rules(t, house(t, "")), Source: w, Now: now, Receipts: unsure{}}
 	_, err := g.Push(context.Background(), []Update{{Ref: "refs/heads/main", New: w.root()}}, KeepFaulty)
 	if !errors.Is(err, errUnsure) {
 		t.Errorf("got %v", err)
@@ -108,7 +116,107 @@ type unsure struct{}
 
 var errUnsure = errors.New("unsure")
 
-func (unsure) Values(context.Context) ([]CoveredValue, error) { return nil, errUnsure }
+func (unsure) Covered(context.Context) ([]CoveredValue, error) { return nil, errUnsure }
+
+func (unsure) Received(context.Context, provenance.Digest, time.Time) (bool, error) {
+	return false, errUnsure
+}
+
+// arrivals are when statements were received.
+type arrivals map[provenance.Digest]time.Time
+
+func (arrivals) Covered(context.Context) ([]CoveredValue, error) { return nil, nil }
+
+func (a arrivals) Received(_ context.Context, statement provenance.Digest, before time.Time) (bool, error) {
+	at, ok := a[statement]
+	return ok && at.Before(before), nil
+}
+
+// A notebook keeps which statements a push brought.
+type notebook []provenance.Digest
+
+func (n *notebook) Judged(c CommitVerdict) error { *n = append(*n, c.Statements...); return nil }
+func (n *notebook) Mark() error                  { return nil }
+func (n *notebook) Back()                        {}
+
+func TestWhatWasReceivedBeforeACompromiseStaysValid(t *testing.T) {
+	w := newWorld(t)
+	compromise := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
+	push := func(r Receipts, tip change.ID) (CommitVerdict, notebook) {
+		var n notebook
+		g := Gate{Policy: rules(t, house(t, "")), Source: w, Now: now, Receipts: r, Witness: &n}
+		v, err := g.Push(context.Background(), []Update{{Ref: "refs/heads/main", New: tip}}, KeepAll)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.Commits[0], n
+	}
+	old := sketch{files: before, values: none, by: w.by(leaked), at: compromise.Add(-time.Hour)}
+	tip := w.commit(old)
+	verdict, told := push(nil, tip)
+	if verdict.Verdict != Refused || len(told) != 1 {
+		t.Fatalf("without receipts it is %s, and %d statements were told", verdict.Verdict, len(told))
+	}
+	for _, c := range []struct {
+		name string
+		at   time.Time
+		want Outcome
+	}{
+		{"long before", compromise.Add(-24 * time.Hour), Accepted},
+		{"in the second before", compromise.Add(-time.Second), Accepted},
+		{"in that second", compromise, Refused},
+		{"after", compromise.Add(time.Hour), Refused},
+	} {
+		t.Run("received "+c.name, func(t *testing.T) {
+			v, _ := push(arrivals{told[0]: c.at}, tip)
+			if v.Verdict != c.want || c.want == Refused && v.Findings[0].Rule != SignerRevoked {
+				t.Errorf("%s %v", v.Verdict, v.Findings)
+			}
+		})
+	}
+	t.Run("another statement, with the date of signing set back", func(t *testing.T) {
+		other := old
+		other.at = compromise.Add(-2 * time.Hour)
+		if v, _ := push(arrivals{told[0]: compromise.Add(-time.Hour)}, w.commit(other)); v.Verdict != Refused {
+			t.Errorf("%s", v.Verdict)
+		}
+	})
+	t.Run("the statement, in another commit", func(t *testing.T) {
+		again := old
+		again.rewrite = func(message string) string { return "Another subject\n\n" + message[strings.Index(message, "AI-"):] }
+		if v, _ := push(arrivals{told[0]: compromise.Add(-time.Hour)}, w.commit(again)); v.Verdict != Accepted {
+			t.Errorf("%s %v", v.Verdict, v.Findings)
+		}
+	})
+	t.Run("the statement, for another content", func(t *testing.T) {
+		again := old
+		again.claimed, again.files = before, map[string]string{"b.txt": "x\n"}
+		if v, _ := push(arrivals{told[0]: compromise.Add(-time.Hour)}, w.commit(again)); v.Verdict != Refused {
+			t.Errorf("%s", v.Verdict)
+		}
+	})
+	t.Run("a forged signature tells nobody", func(t *testing.T) {
+		forged := old
+		forged.forge = func(a attestation.Attestation) attestation.Attestation {
+			a.Time = a.Time.Add(time.Second)
+			return a
+		}
+		if v, told := push(nil, w.commit(forged)); v.Verdict != Refused || len(told) != 0 {
+			t.Errorf("%s, %d statements were told", v.Verdict, len(told))
+		}
+	})
+	t.Run("who cannot say when refuses", func(t *testing.T) {
+		g := Gate{Policy: rules(t, house(t, "")), Source: w, Now: now, Receipts: silent{}}
+		if _, err := g.Push(context.Background(), []Update{{Ref: "refs/heads/main", New: tip}}, KeepAll); !errors.Is(err, errUnsure) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// silent know of no ref, and cannot say of anything when it came.
+type silent struct{ unsure }
+
+func (silent) Covered(context.Context) ([]CoveredValue, error) { return nil, nil }
 
 // Whatever history looks like and whatever is covered, exactly those commits are judged
 // that no excluding value, no old value and no baseline reaches; and refs that are judged
