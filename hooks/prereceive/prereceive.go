@@ -132,7 +132,11 @@ func (h Hook) receive(ctx context.Context, input []byte) int {
 		return h.unchecked(withAdvice(err))
 	}
 	defer draft.Close()
-	r := h.judge(ctx, s, draft, input)
+	last, err := s.lastReceipt(ctx)
+	if err != nil {
+		return h.unchecked(withAdvice(err))
+	}
+	r := h.judge(ctx, s, draft, last, input)
 	if r.err != nil {
 		r.code = exitUnchecked
 	}
@@ -153,12 +157,19 @@ func (h Hook) tell(r ruling) int {
 	return r.code
 }
 
-// judge looks at a push and tells the draft of its receipt about every commit.
-func (h Hook) judge(ctx context.Context, s server, draft *receipt.Draft, input []byte) ruling {
+// judge looks at a push and tells the draft of its receipt about every commit. The
+// last receipt was written at last.
+func (h Hook) judge(ctx context.Context, s server, draft *receipt.Draft, last time.Time, input []byte) ruling {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	r := ruling{at: h.Now()}
+	var r ruling
+	if r.at, r.err = timeOfReceipt(h.Now(), last); r.err != nil {
+		return r
+	}
 	if r.err = s.err; r.err != nil {
+		return r
+	}
+	if r.err = s.repo.CheckVersion(ctx); r.err != nil {
 		return r
 	}
 	if r.updates, r.err = parseUpdates(input); r.err != nil {

@@ -164,6 +164,7 @@ func (d *Draft) Decide(ctx context.Context, decision Decision, key attestation.S
 		if err := w.copy(d.spool.reader()); err != nil {
 			return err
 		}
+		decision.Time = e.notBefore(decision.Time)
 		decision.Cut, decision.unit = e.beyond, w.unit()
 		if err := w.line(TypeDecision, encodeBody(&decision)); err != nil {
 			return err
@@ -240,6 +241,7 @@ func (l *Log) Finish(ctx context.Context, now time.Time, happened []Ref) (decisi
 		if err != nil {
 			return err
 		}
+		outcome.Time = e.notBefore(outcome.Time)
 		outcome.Decision, decision = decided, decided
 		outcome.All = decided != 0 && of == len(happened)
 		if !outcome.All {
@@ -254,6 +256,14 @@ func (l *Log) Finish(ctx context.Context, now time.Time, happened []Ref) (decisi
 		return w.line(TypeOutcome, encodeBody(&outcome))
 	})
 	return decision, err
+}
+
+// notBefore is a time, or that of the last receipt where a clock was set back.
+func (e ending) notBefore(t time.Time) time.Time {
+	if t.Before(e.Time) {
+		return e.Time
+	}
+	return t
 }
 
 func bare(refs []Ref) []Ref {

@@ -34,7 +34,8 @@
 // of the line before, its LF included, in lower-case hexadecimal; 64 zeros for the
 // first. More fields follow. A reader keeps those that it does not know; a field that
 // comes twice, is missing, or has a value of another type is an error. Times are UTC in
-// whole seconds, ids as git prints them, all zeros for none.
+// whole seconds, and no receipt is written with an earlier one than that before it; ids
+// are as git prints them, all zeros for none.
 //
 // Names of refs are text; of a name that is not UTF-8, each byte that is not is written
 // \xHH, and a backslash as \\, before JSON's own escapes.

@@ -22,8 +22,7 @@ type Received struct {
 	sorted [256][]uint64 // by the first byte
 }
 
-// ReceivedBefore reads the receipts from before a time. A clock that was set back makes
-// nothing earlier: whatever follows a receipt came after it.
+// ReceivedBefore reads the receipts from before a time. They are in order of time.
 func (l *Log) ReceivedBefore(ctx context.Context, t time.Time) (*Received, error) {
 	r := &Received{seed: maphash.MakeSeed()}
 	var open []*Commits
