@@ -166,10 +166,10 @@ func (h Hook) judge(ctx context.Context, s server, draft *receipt.Draft, last ti
 	if r.at, r.err = timeOfReceipt(h.Now(), last); r.err != nil {
 		return r
 	}
-	if r.err = s.err; r.err != nil {
+	if r.err = s.repo.CheckVersion(ctx); r.err != nil {
 		return r
 	}
-	if r.err = s.repo.CheckVersion(ctx); r.err != nil {
+	if r.err = s.err; r.err != nil {
 		return r
 	}
 	if r.updates, r.err = parseUpdates(input); r.err != nil {
