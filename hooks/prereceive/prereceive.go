@@ -116,6 +116,7 @@ type ruling struct {
 	updates  []gate.Update
 	baseline []change.ID
 	key      attestation.Signer // signs the receipt; nil when none is set
+	retellings
 }
 
 // receive judges a push and leaves a receipt. What cannot be written down is not let in.
@@ -154,6 +155,9 @@ func (h Hook) tell(r ruling) int {
 		return h.unchecked(r.err)
 	}
 	r.verdict.WriteText(h.Stderr, r.words)
+	if r.code == exitAccepted {
+		r.retellings.tell(h.Stderr)
+	}
 	return r.code
 }
 
@@ -218,7 +222,10 @@ func (r *ruling) askGate(ctx context.Context, s server, inForce inforce.Policy, 
 	if err != nil {
 		return err
 	}
-	g := gate.Gate{Policy: inForce.Policy, Source: reader, Records: records, Receipts: &receipts{log: s.log, repo: reader.Repo}, Witness: witness{draft}, Now: r.at, Baseline: r.baseline}
+	before := &receipts{log: s.log, repo: reader.Repo}
+	witness := &witness{Draft: draft, retellings: retellings{before: before.refusedChanges}}
+	defer func() { r.retellings = witness.retellings }()
+	g := gate.Gate{Policy: inForce.Policy, Source: reader, Records: records, Receipts: before, Witness: witness, Now: r.at, Baseline: r.baseline}
 	if forge, err := platformOf(reader.Repo, s.settings); err != nil {
 		return err
 	} else if forge != nil {

@@ -23,7 +23,11 @@ type receipts struct {
 
 	mu       sync.Mutex
 	received map[time.Time]*receipt.Received // by the time before which, once somebody asked
+	refused  map[receipt.ChangeID]receipt.RefusedChange
 }
+
+// refusedChanges are those of earlier pushes, when the gate has asked what is covered.
+func (r *receipts) refusedChanges() map[receipt.ChangeID]receipt.RefusedChange { return r.refused }
 
 // Covered holds what receipts know against the refs as they are before the push.
 func (r *receipts) Covered(ctx context.Context) ([]gate.CoveredValue, error) {
@@ -31,6 +35,7 @@ func (r *receipts) Covered(ctx context.Context) ([]gate.CoveredValue, error) {
 	if err != nil {
 		return nil, withAdvice(err)
 	}
+	r.refused = known.Refused()
 	folders := map[string]bool{}
 	for name := range known.Names() {
 		folders[folder(name)] = true

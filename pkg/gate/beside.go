@@ -105,6 +105,7 @@ func (j *judge) opinion(ctx context.Context, job *job, d attestation.Detached) (
 func (o *opinion) view(v CommitVerdict) CommitVerdict {
 	v.Evidence, v.Binding, v.Signers = weigh(o.said, o.claims)
 	v.Trace, v.Statements = traceOf(o.claims), append(v.Statements, statements(o.claims)...)
+	v.Change = changeOf(o.claims)
 	v.Records, v.None = ViewRecords(o.said.provenance.Records), string(o.said.provenance.None)
 	v.Beside = true
 	return v

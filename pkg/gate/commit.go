@@ -90,6 +90,7 @@ func (j *judge) finish(ctx context.Context, job *job) (CommitVerdict, error) {
 	}
 	v.Evidence, v.Binding, v.Signers = weigh(job.said, job.claims)
 	v.Trace, v.Statements = traceOf(job.claims), statements(job.claims)
+	v.Change = changeOf(job.claims)
 	if exempt, err := j.exempt(ctx, job, v.Evidence); err != nil {
 		return v, err
 	} else if exempt {
@@ -437,11 +438,20 @@ func traceOf(claims []claim) string {
 // statements are those that somebody signed, stand they or not.
 func statements(claims []claim) (list []provenance.Digest) {
 	for _, c := range claims {
-		if c.statement != (provenance.Digest{}) {
+		if !c.statement.IsZero() {
 			list = append(list, c.statement)
 		}
 	}
 	return list
+}
+
+// changeOf is the change that a signer said the commit makes, zero when nobody did. It
+// is good enough to know one again; whether it binds is another question.
+func changeOf(claims []claim) (change provenance.Digest) {
+	if i := slices.IndexFunc(claims, func(c claim) bool { return !c.statement.IsZero() }); i >= 0 {
+		change = claims[i].attestation.Change
+	}
+	return change
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

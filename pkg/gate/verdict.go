@@ -96,6 +96,7 @@ type CommitVerdict struct {
 	Made     bool         `json:"made,omitempty"`   // the platform made the commit of others; all of this is theirs
 	Findings []Finding    `json:"findings"`
 
+	Change     provenance.Digest   `json:"-"` // that the first of them names; zero for none
 	Statements []provenance.Digest `json:"-"` // about the commit, of signers whom the policy knows, under valid signatures
 }
 
@@ -160,6 +161,7 @@ const (
 	RecordsRewrite     = "records-rewrite"
 	PolicyInvalid      = "policy-invalid"
 	PolicyProtected    = "policy-protected"
+	RecordChanged      = "record-changed" // a warning, by the server's receipts alone
 )
 
 // ServerOnly lists the rules that need a server: who pushes, what was received

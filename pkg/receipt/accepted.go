@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -41,6 +42,7 @@ type Coverage struct {
 	unsettled map[int64][]string // the refs that have something pending, by the decision on it
 	tidy      int                // how many of them there may be before the stale ones are dropped
 	before    []Ref              // of refs lines
+	refused   []RefusedChange    // the latest last
 }
 
 func newCoverage() *Coverage {
@@ -159,6 +161,7 @@ func (a *Coverage) take(line Line) {
 		if !body.refused() && body.Override == "" {
 			a.decide(line.Seq, append(a.before, body.Refs...))
 		}
+		a.refuse(line.Seq, body.Changes)
 		a.before = nil
 	case *Outcome:
 		a.settle(body, append(a.before, body.Refs...))
@@ -326,6 +329,9 @@ func (a *Coverage) format() []byte {
 			line('p', s, ref)
 		}
 	}
+	for _, c := range a.refused {
+		b = fmt.Appendf(b, "r %s %d %q\n", base64.RawURLEncoding.EncodeToString(c.Change[:]), c.Decision, c.Said)
+	}
 	return fmt.Appendf(b, acceptedEnd+"%08x\n", crc32.ChecksumIEEE(b))
 }
 
@@ -406,6 +412,12 @@ func parseCoverage(data []byte) (*Coverage, bool) {
 		var line string
 		line, text, _ = strings.Cut(text, "\n")
 		n--
+		if rest, is := strings.CutPrefix(line, "r "); is {
+			if !a.parseRefused(rest) {
+				return nil, false
+			}
+			continue
+		}
 		if n < 0 || !a.parseStanding(line, &standings[n], &refs[n]) {
 			return nil, false
 		}
@@ -424,6 +436,19 @@ func (a *Coverage) parsePlace(line string) bool {
 		return false
 	}
 	a.chain = chain{a.at.Seq, a.at.Hash}
+	return true
+}
+
+func (a *Coverage) parseRefused(line string) bool {
+	id, rest, _ := strings.Cut(line, " ")
+	seq, quoted, _ := strings.Cut(rest, " ")
+	change, ok := parseChangeID(id)
+	decision, err1 := strconv.ParseInt(seq, 10, 64)
+	said, err2 := strconv.Unquote(quoted)
+	if !ok || err1 != nil || err2 != nil || decision < 1 {
+		return false
+	}
+	a.refuse(decision, []RefusedChange{{Change: change, Said: said}})
 	return true
 }
 

@@ -461,7 +461,8 @@ func BenchmarkDecide(b *testing.B) {
 func FuzzCoverage(f *testing.F) {
 	place := "at 1 2 3 " + strings.Repeat("ab", 32) + "\n"
 	for _, lines := range []string{"", "s " + id(1).String() + " attested any change * 3 1 refs/heads/main\n",
-		"s " + id(1).String() + " declared hook exact ab+c- 3 1 refs/heads/\\xff\np " + id(2).String() + " any any exact - 4 1 refs/heads/\\xff\nd 5 refs/heads/\\xff\n"} {
+		"s " + id(1).String() + " declared hook exact ab+c- 3 1 refs/heads/\\xff\np " + id(2).String() + " any any exact - 4 1 refs/heads/\\xff\nd 5 refs/heads/\\xff\n",
+		"r AQAAAAAAAAAAAAAAAAAAAA 7 \"a b/c\"\n"} {
 		f.Add(acceptedHead + place + lines)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

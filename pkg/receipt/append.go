@@ -205,6 +205,10 @@ func (d *Decision) bound() {
 		d.Pusher = &Pusher{Source: clip(d.Pusher.Source), Name: clip(d.Pusher.Name), Key: clip(d.Pusher.Key)}
 	}
 	d.Findings = clipped(d.Findings)
+	d.Changes = slices.Clone(d.Changes[:min(len(d.Changes), MaxChanges)])
+	for i := range d.Changes {
+		d.Changes[i].Said = clip(d.Changes[i].Said)
+	}
 	d.Refs = slices.Clone(d.Refs)
 	for i := range d.Refs {
 		d.Refs[i].Findings = clipped(d.Refs[i].Findings)

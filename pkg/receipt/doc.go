@@ -61,7 +61,9 @@
 //	           entries for some refs only that spoke for this one, when the policy has
 //	           any), verdict, how many commits were judged and faulty, findings on the
 //	           ref; omitted, refs left out since they
-//	           were too many; commits, the number of ids in this unit; lines and
+//	           were too many; changes, of commits that were refused: change, the first
+//	           16 bytes of its digest in base64url, and said, the tools and models that
+//	           the commit named, at most 100; commits, the number of ids in this unit; lines and
 //	           bytes of the unit before this line; cut, the bytes of an unfinished unit
 //	           that stood here; signed: true when a signature follows
 //	outcome    by post-receive: time; decision, the seq of the decision's line, null

@@ -99,7 +99,8 @@ type Decision struct {
 	Findings []Finding // about the push as a whole
 	Refs     []Ref     // when read through Decisions, those of the lines before, too
 	Omitted  int64     // refs of the push that are left out, because there were too many to judge
-	Commits  int64     // ids in the lines before
+	Changes  []RefusedChange
+	Commits  int64 // ids in the lines before
 	unit
 	Cut    int64 // bytes of a receipt that was never finished, taken away before this one
 	Signed bool  // a signature follows, without which the decision does not count
@@ -414,6 +415,7 @@ func (d *Decision) append(o *builder) {
 	appendFindings(o, d.Findings)
 	appendRefs(o, d.Refs)
 	o.count("omitted", d.Omitted)
+	appendChanges(o, d.Changes)
 	o.number("commits", d.Commits)
 	d.unit.append(o)
 	o.count("cut", d.Cut)
@@ -424,7 +426,7 @@ func (d *Decision) append(o *builder) {
 func readDecision(o *object) *Decision {
 	d := &Decision{Time: o.time("time"), Pusher: readPusher(o), Override: o.some("override"), Policy: o.text("policy"),
 		Verdict: o.text("verdict"), Reason: o.some("reason"), Findings: readFindings(o), Refs: readRefs(o),
-		Omitted: o.count("omitted"), Commits: o.number("commits"), unit: readUnit(o), Cut: o.count("cut"), Signed: o.flag("signed")}
+		Omitted: o.count("omitted"), Changes: readChanges(o), Commits: o.number("commits"), unit: readUnit(o), Cut: o.count("cut"), Signed: o.flag("signed")}
 	d.Extra = o.rest()
 	return d
 }

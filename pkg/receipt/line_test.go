@@ -28,7 +28,7 @@ func lines(t testing.TB) []string {
 		&Decision{Time: received, Pusher: &Pusher{Source: "certificate", Name: "alice", Key: "SHA256:x"}, Override: "fire", Policy: "sha256:ab",
 			Verdict: Accepted, Refs: []Ref{{Name: "refs/heads/main", New: id(1), Target: "refs/heads/trunk", Baseline: true, Mode: "enforce",
 				Evidence: "attested", Via: "any", Binding: "change", Models: "a_b+c-", Verdict: Accepted, Judged: 3, Faulty: 1, Findings: []Finding{{Rule: "r", Detail: "d"}}}},
-			Omitted: 4, Commits: 5, unit: unit{6, 700}, Cut: 8, Signed: true},
+			Omitted: 4, Changes: []RefusedChange{{Change: ChangeID{1}, Said: "a b/c, d \"e\"/f"}}, Commits: 5, unit: unit{6, 700}, Cut: 8, Signed: true},
 		&Decision{Time: received, Verdict: Unchecked, Reason: "git: \x1b[2K"},
 		&Outcome{Time: received, Decision: 4, All: true},
 		&Outcome{Time: received, Refs: []Ref{{Name: "refs/heads/a", Old: id(1)}}, unit: unit{1, 2}},
