@@ -116,6 +116,7 @@ type ruling struct {
 	updates  []gate.Update
 	baseline []change.ID
 	key      attestation.Signer // signs the receipt; nil when none is set
+	retellings
 }
 
 // receive judges a push and leaves a receipt. What cannot be written down is not let in.
@@ -127,12 +128,16 @@ func (h Hook) receive(ctx context.Context, input []byte) int {
 	if code, is := h.asBig(ctx, s, input); is {
 		return code
 	}
-	draft, err := receipt.Open(receipt.In(s.repo.CommonDir)).Begin()
+	draft, err := s.log.Begin()
 	if err != nil {
 		return h.unchecked(withAdvice(err))
 	}
 	defer draft.Close()
-	r := h.judge(ctx, s, draft, input)
+	last, err := s.lastReceipt(ctx)
+	if err != nil {
+		return h.unchecked(withAdvice(err))
+	}
+	r := h.judge(ctx, s, draft, last, input)
 	if r.err != nil {
 		r.code = exitUnchecked
 	}
@@ -150,14 +155,24 @@ func (h Hook) tell(r ruling) int {
 		return h.unchecked(r.err)
 	}
 	r.verdict.WriteText(h.Stderr, r.words)
+	if r.code == exitAccepted {
+		r.retellings.tell(h.Stderr)
+	}
 	return r.code
 }
 
-// judge looks at a push and tells the draft of its receipt about every commit.
-func (h Hook) judge(ctx context.Context, s server, draft *receipt.Draft, input []byte) ruling {
+// judge looks at a push and tells the draft of its receipt about every commit. The
+// last receipt was written at last.
+func (h Hook) judge(ctx context.Context, s server, draft *receipt.Draft, last time.Time, input []byte) ruling {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	r := ruling{at: h.Now()}
+	var r ruling
+	if r.at, r.err = timeOfReceipt(h.Now(), last); r.err != nil {
+		return r
+	}
+	if r.err = s.repo.CheckVersion(ctx); r.err != nil {
+		return r
+	}
 	if r.err = s.err; r.err != nil {
 		return r
 	}
@@ -207,7 +222,10 @@ func (r *ruling) askGate(ctx context.Context, s server, inForce inforce.Policy, 
 	if err != nil {
 		return err
 	}
-	g := gate.Gate{Policy: inForce.Policy, Source: reader, Records: records, Witness: witness{draft}, Now: r.at, Baseline: r.baseline}
+	before := &receipts{log: s.log, repo: reader.Repo}
+	witness := &witness{Draft: draft, retellings: retellings{before: before.refusedChanges}}
+	defer func() { r.retellings = witness.retellings }()
+	g := gate.Gate{Policy: inForce.Policy, Source: reader, Records: records, Receipts: before, Witness: witness, Now: r.at, Baseline: r.baseline}
 	if forge, err := platformOf(reader.Repo, s.settings); err != nil {
 		return err
 	} else if forge != nil {

@@ -91,7 +91,7 @@ func (j *judge) opinion(ctx context.Context, job *job, d attestation.Detached) (
 		return nil, nil
 	}
 	s := said{values: d.Provenance, provenance: p, attestations: []attestation.Attestation{d.Attestation}}
-	c := j.examineOne(job, s.values, d.Attestation)
+	c := j.examineOne(ctx, job, s.values, d.Attestation)
 	if err := c.close(job); err != nil || !c.stands() {
 		return nil, err
 	}
@@ -107,7 +107,8 @@ func (j *judge) opinion(ctx context.Context, job *job, d attestation.Detached) (
 // view puts what stands beside a commit into its verdict.
 func (o *opinion) view(v CommitVerdict) CommitVerdict {
 	v.Evidence, v.Binding, v.Signers = weigh(o.said, o.claims)
-	v.Trace = traceOf(o.claims)
+	v.Trace, v.Statements = traceOf(o.claims), append(v.Statements, statements(o.claims)...)
+	v.Change = changeOf(o.claims)
 	v.Records, v.None = ViewRecords(o.said.provenance.Records), string(o.said.provenance.None)
 	v.Beside = true
 	return v

@@ -3,6 +3,7 @@ package gate
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,7 +34,7 @@ type judge struct {
 func (j *judge) batch(ctx context.Context, jobs []*job) error {
 	var open, paths []*job
 	for _, job := range jobs {
-		j.begin(job)
+		j.begin(ctx, job)
 		switch {
 		case j.asksContent(job):
 			open = append(open, job) // which tells paths, too
@@ -55,7 +56,7 @@ func (j *judge) batch(ctx context.Context, jobs []*job) error {
 }
 
 // begin does what needs nothing but the commit itself.
-func (j *judge) begin(job *job) {
+func (j *judge) begin(ctx context.Context, job *job) {
 	job.verdict = CommitVerdict{ID: job.id.String(), Ref: j.ref, Evidence: Unknown,
 		Signers: []SignerView{}, Records: []RecordView{}, Findings: []Finding{}}
 	if job.fault != nil {
@@ -68,7 +69,7 @@ func (j *judge) begin(job *job) {
 	}
 	if job.fault == nil {
 		job.verdict.Records, job.verdict.None = ViewRecords(job.said.provenance.Records), string(job.said.provenance.None)
-		job.claims = j.examine(job)
+		job.claims = j.examine(ctx, job)
 	}
 }
 
@@ -93,7 +94,8 @@ func (j *judge) finish(ctx context.Context, job *job) (CommitVerdict, error) {
 		}
 	}
 	v.Evidence, v.Binding, v.Signers = weigh(job.said, job.claims)
-	v.Trace = traceOf(job.claims)
+	v.Trace, v.Statements = traceOf(job.claims), statements(job.claims)
+	v.Change = changeOf(job.claims)
 	if exempt, err := j.exempt(ctx, job, v.Evidence); err != nil {
 		return v, err
 	} else if exempt {
@@ -224,28 +226,34 @@ type claim struct {
 	binding     Binding
 	open        bool // only the change digest can tell how it binds
 	problem     *Finding
-	forged      bool // the signature itself is wrong
+	forged      bool              // the signature itself is wrong
+	err         error             // what could not be found out about it
+	statement   provenance.Digest // zero when the signature is not known to be valid
 }
 
 func (c claim) stands() bool { return c.problem == nil }
 
 // examine holds each attestation against the commit: signature first, since it is
 // cheap, then trust and time. The content of files is left for when all else holds.
-func (j *judge) examine(job *job) []claim {
+func (j *judge) examine(ctx context.Context, job *job) []claim {
 	var claims []claim
 	for _, a := range job.said.attestations {
-		claims = append(claims, j.examineOne(job, job.said.values, a))
+		claims = append(claims, j.examineOne(ctx, job, job.said.values, a))
 	}
 	return claims
 }
 
-func (j *judge) examineOne(job *job, values []string, a attestation.Attestation) claim {
+func (j *judge) examineOne(ctx context.Context, job *job, values []string, a attestation.Attestation) claim {
 	c := claim{attestation: a}
 	known := j.gate.Policy.Signers().Find(a.Key)
 	if f := signature(a, values, known); f != nil {
 		c.problem, c.forged = f, true
 		return c
 	}
+	if len(known) > 0 {
+		c.statement = sha256.Sum256(attestation.Statement(values, a))
+	}
+	known, c.err = j.received(ctx, c, known)
 	if c.signers, c.problem = j.trusted(a, known); c.problem != nil {
 		return c
 	}
@@ -278,6 +286,33 @@ func signature(a attestation.Attestation, values []string, known []trust.Signer)
 		return &Finding{AttestationInvalid, Plain(err.Error()), restamp}
 	}
 	return nil
+}
+
+// received clears those signers of a compromise that came after the server had received
+// what they say.
+func (j *judge) received(ctx context.Context, c claim, known []trust.Signer) ([]trust.Signer, error) {
+	if j.gate.Receipts == nil || j.gate.FormOnly || !slices.ContainsFunc(known, j.compromised) {
+		return known, nil
+	}
+	known = slices.Clone(known)
+	for i := range known {
+		if !j.compromised(known[i]) {
+			continue
+		}
+		before, err := j.gate.Receipts.Received(ctx, c.statement, known[i].CompromisedSince)
+		if err != nil {
+			return known, fmt.Errorf("ask when it was received: %w", err)
+		}
+		if before {
+			known[i].CompromisedSince = time.Time{}
+		}
+	}
+	return known, nil
+}
+
+func (j *judge) compromised(s trust.Signer) bool {
+	var revoked *trust.Revoked
+	return errors.As(s.Valid(j.gate.Now), &revoked)
 }
 
 // trusted returns those signers whose word counts now.
@@ -326,10 +361,10 @@ func (j *judge) bind(c *claim, job *job) {
 }
 
 // close settles what was left open, by the change digest of the commit. The error
-// says that none could be made for no fault of the commit's.
+// says what could not be found out for no fault of the commit's.
 func (c *claim) close(job *job) error {
-	if !c.open {
-		return nil
+	if c.err != nil || !c.open {
+		return c.err
 	}
 	c.open = false
 	var err error
@@ -410,6 +445,25 @@ func traceOf(claims []claim) string {
 		}
 	}
 	return ""
+}
+
+// statements are those that somebody signed, stand they or not.
+func statements(claims []claim) (list []provenance.Digest) {
+	for _, c := range claims {
+		if !c.statement.IsZero() {
+			list = append(list, c.statement)
+		}
+	}
+	return list
+}
+
+// changeOf is the change that a signer said the commit makes, zero when nobody did. It
+// is good enough to know one again; whether it binds is another question.
+func changeOf(claims []claim) (change provenance.Digest) {
+	if i := slices.IndexFunc(claims, func(c claim) bool { return !c.statement.IsZero() }); i >= 0 {
+		change = claims[i].attestation.Change
+	}
+	return change
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -162,6 +162,7 @@ func (j *judge) madeOf(ctx context.Context, v CommitVerdict, parts []change.RawC
 // weakest evidence is that of the whole. How many lines of a part are still there is
 // not known.
 func (c *CommitVerdict) add(part CommitVerdict) {
+	c.Statements = append(c.Statements, part.Statements...)
 	if part.Verdict == Exempt {
 		return
 	}

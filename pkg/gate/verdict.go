@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 )
 
 // Schema names the version of the verdict as JSON.
@@ -94,6 +95,9 @@ type CommitVerdict struct {
 	Beside   bool         `json:"beside,omitempty"` // all of this stands in a record beside the commit
 	Made     bool         `json:"made,omitempty"`   // the platform made the commit of others; all of this is theirs
 	Findings []Finding    `json:"findings"`
+
+	Change     provenance.Digest   `json:"-"` // that the first of them names; zero for none
+	Statements []provenance.Digest `json:"-"` // about the commit, of signers whom the policy knows, under valid signatures
 }
 
 // SignerView is a signer whose signature over the commit is valid.
@@ -160,6 +164,7 @@ const (
 	RecordsRewrite     = "records-rewrite"
 	PolicyInvalid      = "policy-invalid"
 	PolicyProtected    = "policy-protected"
+	RecordChanged      = "record-changed" // a warning, by the server's receipts alone
 )
 
 // ServerOnly lists the rules that need a server: who pushes, what was received
