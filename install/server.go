@@ -23,6 +23,7 @@ type ServerOptions struct {
 	Environ    []string  // as os.Environ; nil is the process's own
 	Policy     string    // a policy to put in force; "" keeps the one there, or writes a starter that only warns
 	Platform   string    // one of Platforms; "" is the one from before, or Plain
+	Pusher     string    // one of Pushers; "" is the one from before, or the platform's
 	Harden     bool      // set the safe settings instead of proposing them
 	Rebaseline bool      // write the baseline anew
 	Now        time.Time // dates the published policy; zero is the current time
@@ -88,6 +89,10 @@ func (s *site) installServer(ctx context.Context, o ServerOptions, bins binaries
 	if err != nil {
 		return err
 	}
+	source, err := s.pusher(ctx, o.Pusher, platform)
+	if err != nil {
+		return err
+	}
 	w, err := s.serverWay(ctx)
 	if err != nil && platform != GitLab { // which has core.hooksPath lead to its own
 		return err
@@ -115,6 +120,9 @@ func (s *site) installServer(ctx context.Context, o ServerOptions, bins binaries
 		return err
 	}
 	if err := s.setPlatform(ctx, platform); err != nil {
+		return err
+	}
+	if err := s.setPusher(ctx, source); err != nil {
 		return err
 	}
 	for _, name := range serverHooks {

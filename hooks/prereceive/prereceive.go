@@ -114,6 +114,8 @@ type ruling struct {
 	at      time.Time
 
 	updates  []gate.Update
+	who      *gate.Pusher // nil when that could not be found out
+	override string       // the reason of an override that is allowed, "" for none
 	baseline []change.ID
 	key      attestation.Signer // signs the receipt; nil when none is set
 }
@@ -150,6 +152,7 @@ func (h Hook) tell(r ruling) int {
 		return h.unchecked(r.err)
 	}
 	r.verdict.WriteText(h.Stderr, r.words)
+	h.tellOverride(r)
 	return r.code
 }
 
@@ -167,9 +170,25 @@ func (h Hook) judge(ctx context.Context, s server, draft *receipt.Draft, input [
 	if r.key, r.err = h.receiptKey(ctx, s); r.err != nil {
 		return r
 	}
+	who, err := h.identify(ctx, s, input)
+	if f := refuted(err); f != nil {
+		return r.refuseWhole(nil, *f)
+	}
+	if r.err = err; err != nil {
+		return r
+	}
+	r.who = &gate.Pusher{Identity: who}
 	inForce, err := inforce.Named(ctx, s.repo, s.settings.Value(inforce.Setting))
 	if err != nil {
 		r.verdict, r.words, r.code = badPolicy(err), gate.Words{Refused: "refused", Last: "nothing was stored; tell the server's admin"}, exitBadPolicy
+		return r
+	}
+	r.who = gate.NewPusher(inForce.Policy, who, r.at)
+	var refused *gate.Finding
+	if r.override, refused, r.err = askOverride(s.repo.Getenv, r.who, inForce.Policy); refused != nil {
+		return r.refuseWhole(inForce.Policy, *refused)
+	}
+	if r.err != nil {
 		return r
 	}
 	if r.err = r.askGate(ctx, s, inForce, draft); errors.Is(r.err, context.DeadlineExceeded) {
@@ -182,6 +201,12 @@ func (h Hook) judge(ctx context.Context, s server, draft *receipt.Draft, input [
 	return r
 }
 
+// refuseWhole refuses a push before any of its refs was looked at.
+func (r ruling) refuseWhole(p *policy.Policy, f gate.Finding) ruling {
+	r.verdict, r.words, r.code = whole(p, f), gate.Words{Refused: "refused", Last: "nothing was stored"}, exitRefused
+	return r
+}
+
 // badPolicy refuses everything while there is no policy that can be read.
 func badPolicy(err error) gate.Verdict {
 	detail, hint := err.Error(), "an admin mends it: gatekeeper policy check FILE"
@@ -191,8 +216,7 @@ func badPolicy(err error) gate.Verdict {
 	} else if !errors.As(err, &bad) {
 		hint = "an admin looks at git config gatekeeper.policy on the server"
 	}
-	return gate.Verdict{Verdict: gate.Refused, Refs: []gate.RefVerdict{{Verdict: gate.Refused,
-		Findings: []gate.Finding{{Rule: gate.PolicyInvalid, Detail: gate.Plain(detail), Hint: hint}}}}}
+	return whole(nil, gate.Finding{Rule: gate.PolicyInvalid, Detail: gate.Plain(detail), Hint: hint})
 }
 
 // askGate fills in the gate's verdict.
@@ -207,7 +231,8 @@ func (r *ruling) askGate(ctx context.Context, s server, inForce inforce.Policy, 
 	if err != nil {
 		return err
 	}
-	g := gate.Gate{Policy: inForce.Policy, Source: reader, Records: records, Witness: witness{draft}, Now: r.at, Baseline: r.baseline}
+	g := gate.Gate{Policy: inForce.Policy, Source: reader, Records: records, Witness: witness{draft}, Now: r.at, Baseline: r.baseline,
+		Pusher: r.who, Override: r.override != ""}
 	if forge, err := platformOf(reader.Repo, s.settings); err != nil {
 		return err
 	} else if forge != nil {
@@ -216,7 +241,7 @@ func (r *ruling) askGate(ctx context.Context, s server, inForce inforce.Policy, 
 	if r.verdict, err = g.Push(ctx, r.updates, gate.KeepFaulty); err != nil {
 		return err
 	}
-	return guardPolicy(ctx, reader, inForce, r.updates, &r.verdict)
+	return guardPolicy(ctx, reader, inForce, r)
 }
 
 // publish puts the policy in force where clones can fetch it. A failure is said

@@ -18,6 +18,8 @@ func (j *judge) findings(s said, claims []claim, e Evidence) []Finding {
 	found := j.evidence(s, claims, e)
 	found = append(found, j.observation(s)...)
 	found = append(found, j.none(s, claims)...)
+	found = append(found, j.bySigner(s.author, claims)...)
+	found = append(found, j.byPusher(s.author)...)
 	for _, r := range s.provenance.Records {
 		found = append(found, j.record(r, claims)...)
 	}

@@ -8,14 +8,11 @@ import (
 // notJudged lists the keys that load and are checked but that no part of this
 // version judges. A key leaves the list when the gate judges it.
 var notJudged = []struct {
-	key   string // dotted, as in schema
-	value string // only with this value; "" is any
-	why   string
+	key string // dotted, as in schema
+	why string
 }{
-	{"defaults.author", AuthorSigner, "the author's address is not compared with the signer"},
-	{"model.paths", "", "paths are not judged; the entry applies everywhere"},
-	{"mcp", "", "MCP servers are judged where agents call them, not on the server"},
-	{"override", "", "nobody can override a refusal; change the policy instead"},
+	{"model.paths", "paths are not judged; the entry applies everywhere"},
+	{"mcp", "MCP servers are judged where agents call them, not on the server"},
 }
 
 // Unenforced lists what is set but not judged by this version, in the order of
@@ -32,7 +29,7 @@ func (d *document) unenforced() []Note {
 	var notes []Note
 	for _, key := range d.first {
 		for _, n := range notJudged {
-			if key.schema() == n.key && (n.value == "" || d.at(key) == n.value) {
+			if key.schema() == n.key {
 				notes = append(notes, d.note(key, n.why))
 			}
 		}
@@ -43,17 +40,4 @@ func (d *document) unenforced() []Note {
 
 func (d *document) note(key keyPath, text string) Note {
 	return Note{File: d.file, Line: d.keys[key].line, Key: strings.TrimPrefix(key.schema(), "."), Text: text}
-}
-
-// at is the value under a key of plain tables; nil under an array of tables.
-func (d *document) at(key keyPath) any {
-	var v any = d.root
-	for _, part := range strings.Split(string(key), "\x00")[1:] {
-		m, ok := v.(map[string]any)
-		if !ok {
-			return nil
-		}
-		v = m[part]
-	}
-	return v
 }
