@@ -18,6 +18,10 @@ const PusherSetting = "gatekeeper.pusher"
 // a secret.
 const nonceSeed = "receive.certNonceSeed"
 
+// TicketsDir holds, below the common git directory, the names of push certificates that
+// were used, so that none is used twice.
+const TicketsDir = "gatekeeper/certificates"
+
 // Pushers lists the sources by which a server can know who pushes.
 func Pushers() []string {
 	var names []string
@@ -47,9 +51,7 @@ func (s *site) pusher(ctx context.Context, asked, platform string) (pusher.Sourc
 		if err != nil {
 			return "", err
 		}
-		if source = pusher.Source(before); before == "" || source.OfPlatform() && before != platform {
-			source = PusherOf("", platform)
-		}
+		source = PusherOf(before, platform)
 	}
 	switch {
 	case !source.Known():
@@ -68,20 +70,23 @@ func (s *site) pusher(ctx context.Context, asked, platform string) (pusher.Sourc
 
 // setPusher makes the hooks go by one source, and git ask for certificates where that
 // is what they go by.
-func (s *site) setPusher(ctx context.Context, source pusher.Source) error {
+func (s *site) setPusher(ctx context.Context, source pusher.Source, platform string) error {
 	now, err := s.git.value(ctx, PusherSetting)
 	switch {
 	case err != nil:
 		return err
 	case string(source) == now:
 		s.result.did(Kept, Config, PusherSetting, now)
-	case source != pusher.None || now != "":
+	case source != PusherOf(now, platform):
 		if err := s.setConfig(ctx, PusherSetting, string(source)); err != nil {
 			return err
 		}
 	}
 	if source != pusher.Certificate {
 		return nil
+	}
+	if err := s.mkdir(TicketsDir); err != nil { // with the permissions that all in it will have
+		return err
 	}
 	seed, err := s.git.values(ctx, "--get-all", nonceSeed)
 	if err != nil || len(seed) > 0 && !slices.Contains(seed, "") {

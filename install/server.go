@@ -122,7 +122,7 @@ func (s *site) installServer(ctx context.Context, o ServerOptions, bins binaries
 	if err := s.setPlatform(ctx, platform); err != nil {
 		return err
 	}
-	if err := s.setPusher(ctx, source); err != nil {
+	if err := s.setPusher(ctx, source, platform); err != nil {
 		return err
 	}
 	for _, name := range serverHooks {
@@ -268,7 +268,7 @@ func (s *site) copyPolicy(name string, now time.Time) error {
 func reserved(name string) bool {
 	first, _, _ := strings.Cut(name, "/")
 	return slices.Contains([]string{inforce.File, "baseline", "install", "install-server", "hooks", "policy-in-repository",
-		"config.before", "config.before-server", "receipts", "made", "settings", "prepared", "stamped", "declared", "pushed", "unsigned", "shipped"}, first)
+		"config.before", "config.before-server", "receipts", "certificates", "made", "settings", "prepared", "stamped", "declared", "pushed", "unsigned", "shipped"}, first)
 }
 
 // placeFile writes a file of the admin's. What stood in its place before the first

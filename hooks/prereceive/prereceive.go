@@ -194,6 +194,13 @@ func (h Hook) judge(ctx context.Context, s server, draft *receipt.Draft, input [
 	if r.err = r.askGate(ctx, s, inForce, draft); errors.Is(r.err, context.DeadlineExceeded) {
 		r.err = fmt.Errorf("judging it took longer than %s; push in smaller steps", deadline)
 	}
+	if r.verdict.Verdict != gate.Refused && r.err == nil {
+		var used *gate.Finding
+		if used, r.err = spend(s.repo.CommonDir, who.Ticket, r.at); used != nil {
+			r.who = nil
+			return r.refuseWhole(inForce.Policy, *used)
+		}
+	}
 	r.words = gate.Words{Refused: "refused", Warned: "warning for", Last: "nothing was stored; mend the commits and push again"}
 	if r.verdict.Verdict == gate.Refused {
 		r.code = exitRefused

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/install"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
@@ -66,6 +69,44 @@ func refuted(err error) *gate.Finding {
 	}
 	return &gate.Finding{Rule: gate.CertificateInvalid, Detail: gate.Plain(bad.Reason),
 		Hint: "push again with git push --signed, or without a certificate: --no-signed"}
+}
+
+// ticketLife is how long a certificate is remembered: longer than its nonce can count
+// without the server's admin having asked for that.
+const ticketLife = 24 * time.Hour
+
+// spend marks a push certificate as used. git tells a used nonce from a fresh one only
+// where one process hands it out and gets it back, so not over HTTP.
+func spend(commonDir, ticket string, now time.Time) (*gate.Finding, error) {
+	if ticket == "" {
+		return nil, nil
+	}
+	dir := filepath.Join(commonDir, filepath.FromSlash(install.TicketsDir))
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("remember the push certificate: %w", err)
+	}
+	forget(dir, now.Add(-ticketLife))
+	f, err := os.OpenFile(filepath.Join(dir, ticket), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return refuted(&pusher.CertificateError{Reason: "it has been used before"}), nil
+	case err != nil:
+		return nil, fmt.Errorf("remember the push certificate: %w", err)
+	}
+	return nil, f.Close()
+}
+
+// forget takes away certificates from before a time. One that stays does no harm.
+func forget(dir string, before time.Time) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && info.ModTime().Before(before) {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
 }
 
 // overrideOption is the push option that asks to be let in, with the reason behind "=".

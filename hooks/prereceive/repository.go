@@ -80,7 +80,7 @@ func policyChange(who *gate.Pusher, p *policy.Policy) (gate.Finding, gate.Outcom
 		f.Hint = who.String() + " may do so by [override]; it counts from the next push on"
 		return f, gate.Warned
 	case who.Somebody():
-		f.Hint = "somebody whom [override] names pushes it; it does not name " + who.String()
+		f.Hint = "somebody whom [override] names pushes it, and not " + who.String()
 	case len(p.Override()) > 0:
 		f.Hint = "somebody whom [override] names pushes it. " + gate.Introduce(who.Source)
 	default:

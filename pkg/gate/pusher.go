@@ -17,6 +17,7 @@ import (
 type Pusher struct {
 	pusher.Identity
 	signers []trust.Signer
+	why     string // there is no signer for the key
 }
 
 // NewPusher finds out who i is to a policy at the time of receipt. A key that does not
@@ -24,8 +25,14 @@ type Pusher struct {
 func NewPusher(p *policy.Policy, i pusher.Identity, at time.Time) *Pusher {
 	who := &Pusher{Identity: i}
 	if i.Key != "" {
+		who.why = "the policy does not know"
 		for _, s := range p.Signers().Find(i.Key) {
-			if s.Valid(at) == nil && (len(s.Namespaces) == 0 || trust.MatchList(s.Namespaces, "git")) {
+			switch {
+			case s.Valid(at) != nil:
+				who.why = "does not count now (" + s.Source + ")"
+			case len(s.Namespaces) > 0 && !trust.MatchList(s.Namespaces, "git"):
+				who.why = `counts for no push without namespaces="git,gatekeeper" (` + s.Source + ")"
+			default:
 				who.signers = append(who.signers, s)
 			}
 		}
@@ -56,7 +63,7 @@ func (p *Pusher) String() string {
 	case p.Title() != "":
 		return Plain(p.Title())
 	case p.Key != "":
-		return "somebody whose key " + p.Key + " the policy does not know"
+		return "somebody whose key " + p.Key + " " + p.why
 	}
 	return "nobody whom the server knows"
 }
@@ -125,7 +132,7 @@ func Introduce(source pusher.Source) string {
 	case pusher.Certificate:
 		return "sign the push: git config gpg.format ssh, then git push --signed"
 	}
-	return "push with an account of your own"
+	return fmt.Sprintf("push by a road on which the server knows you; it goes by %s", source)
 }
 
 // allTheSame are the rules that no override passes over: what they refuse could not be

@@ -3,6 +3,9 @@ package pusher
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -18,7 +21,7 @@ const MaxCertificate = 33 << 20
 // MaxSlop is how old the nonce of a certificate may be that came over HTTP, where the
 // server that gives it and the one that gets it back are two processes. Within it a
 // certificate could be sent again, as far as its updates still fit. Where git itself was
-// given receive.certNonceSlop, that counts instead.
+// given receive.certNonceSlop, that counts instead. See Identity.Ticket.
 const MaxSlop = 5 * time.Minute
 
 // namespace is the one under which git signs.
@@ -141,29 +144,34 @@ func (c Certified) Verify() (fingerprint string, err error) {
 	return key.Fingerprint(), nil
 }
 
-// certified is the key that signed a push, "" when nobody signed it. git has made the
+// certified is the key that signed a push, and the digest of what it signed; "" when
+// nobody signed it. git has made the
 // certificate an object, and says of the nonce whether it is the one that this server
 // gave for this push; all else is checked here.
-func (p Push) certified(ctx context.Context) (fingerprint string, err error) {
+func (p Push) certified(ctx context.Context) (fingerprint, ticket string, err error) {
 	id := p.Getenv("GIT_PUSH_CERT")
 	if id == "" {
-		return "", nil
+		return "", "", nil
 	}
 	if strings.Trim(id, "0") == "" {
-		return "", fmt.Errorf("read the push certificate: git could not store it")
+		return "", "", errors.New("read the push certificate: git could not store it")
 	}
 	data, err := p.Object(ctx, id)
 	if err != nil {
-		return "", fmt.Errorf("read the push certificate: %w", err)
+		return "", "", fmt.Errorf("read the push certificate: %w", err)
 	}
 	c, err := ParseCertificate(data)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if err := p.fits(c); err != nil {
-		return "", err
+		return "", "", err
 	}
-	return c.Verify()
+	if fingerprint, err = c.Verify(); err != nil {
+		return "", "", err
+	}
+	sum := sha256.Sum256(c.signed)
+	return fingerprint, hex.EncodeToString(sum[:]), nil
 }
 
 // fits holds a certificate against the push that it came with.

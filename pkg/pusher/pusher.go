@@ -78,6 +78,7 @@ type Identity struct {
 	Source Source
 	Name   string // printable, at most MaxName bytes
 	Key    string // "SHA256:…"
+	Ticket string // digest of what the key signed, for whoever keeps it from being used twice
 }
 
 // Somebody reports whether the source said who pushes.
@@ -107,7 +108,7 @@ func Identify(ctx context.Context, s Source, p Push) (Identity, error) {
 	case s == Account:
 		i.Name, err = p.Account()
 	case s == Certificate:
-		i.Key, err = p.certified(ctx)
+		i.Key, i.Ticket, err = p.certified(ctx)
 	case s.variable() == "":
 		return Identity{}, fmt.Errorf("no source of identity is called %.40q", string(s))
 	case !p.deployed(s):
