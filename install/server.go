@@ -402,6 +402,9 @@ func (s *site) uninstallServer(ctx context.Context) error {
 	if err := s.leaveRecord(); err != nil {
 		return err
 	}
+	if s.exists(TicketsDir) {
+		s.result.note("the names of push certificates that were used stay in %s", s.path(TicketsDir))
+	}
 	if s.exists(receipt.Dir) {
 		s.result.note("the receipts of pushes stay in %s", s.path(receipt.Dir))
 	}

@@ -2,6 +2,9 @@
 // git hands over, lets the gate judge them under the policy in force, and tells the
 // pusher in words. post-receive publishes the policy for clones.
 //
+// Who pushes, the source fixed at install says (package pusher). Those whom the policy
+// names may push past refusals with a reason, which they see and the receipt keeps.
+//
 // It fails closed: whatever cannot be read, found, checked or written down refuses the
 // push. An earlier hook of the same name runs after ours has accepted, with the same
 // input. Every push that reaches a verdict, and if it can be those that do not, leave a
