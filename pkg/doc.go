@@ -12,6 +12,8 @@
 //	  sshkey     keys from files, ssh-agent and ssh-keygen. Only signs
 //	  kms        PEM keys and key services, through sigstore. Only signs
 //	trust        whose key counts, for what, and when. Knows no approval
+//	pusher       who pushes, by the one source that the server goes by. Knows no
+//	             policy, and nothing that they may do
 //	policy       what is approved: models, tools, refs, limits. Reads no commit
 //	  inforce    which policy a repository is under. Decides nothing
 //	gate         the decision: commits, attestations, trust and policy make a

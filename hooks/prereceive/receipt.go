@@ -59,9 +59,12 @@ func (r ruling) write(ctx context.Context, draft *receipt.Draft) error {
 }
 
 // decision is what the receipt says of the push as a whole. Nothing of the environment
-// goes into it.
+// goes into it but the pusher's name and the reason for an override.
 func (r ruling) decision() receipt.Decision {
-	d := receipt.Decision{Time: r.at, Policy: r.verdict.Policy, Verdict: string(r.verdict.Verdict)}
+	d := receipt.Decision{Time: r.at, Pusher: r.pushedBy(), Policy: r.verdict.Policy, Verdict: string(r.verdict.Verdict)}
+	if r.overridden() {
+		d.Override = r.override
+	}
 	if r.err != nil {
 		d.Verdict, d.Reason = receipt.Unchecked, gate.Plain(r.err.Error())
 	}

@@ -27,10 +27,12 @@ var ErrNoKey = errors.New("the signature does not carry its public key")
 
 // SSHData is what an SSH key signs for a statement: the signed data of
 // OpenSSH's PROTOCOL.sshsig with our namespace and SHA-512.
-func SSHData(statement []byte) []byte {
-	sum := sha512.Sum512(statement)
+func SSHData(statement []byte) []byte { return sshData(Namespace, statement) }
+
+func sshData(namespace string, message []byte) []byte {
+	sum := sha512.Sum512(message)
 	b := append(make([]byte, 0, 128), sshsigMagic...)
-	b = wire.AppendString(b, Namespace)
+	b = wire.AppendString(b, namespace)
 	b = wire.AppendString(b, "")
 	b = wire.AppendString(b, sshsigHash)
 	return wire.AppendString(b, sum[:])
@@ -56,14 +58,42 @@ func SSHBlob(key PublicKey, format string, signature []byte) ([]byte, error) {
 // ParseArmored reads the file that ssh-keygen -Y sign writes and returns the
 // blob in it, which must be a signature for our namespace with SHA-512.
 func ParseArmored(file []byte) ([]byte, error) {
+	blob, err := unarmor(file)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := parseSSHSIG(blob); err != nil {
+		return nil, err
+	}
+	return blob, nil
+}
+
+func unarmor(file []byte) ([]byte, error) {
 	block, rest := pem.Decode(file)
 	if block == nil || block.Type != armorType || len(block.Headers) != 0 || len(bytes.TrimSpace(rest)) != 0 {
 		return nil, errors.New("not an SSH signature file")
 	}
-	if _, err := parseSSHSIG(block.Bytes); err != nil {
-		return nil, err
-	}
 	return block.Bytes, nil
+}
+
+// VerifyFile checks a signature file, as ssh-keygen -Y sign writes it with SHA-512,
+// over a message that was signed for another namespace than ours. It returns the key
+// that the file carries, which made the signature; whose it is, nobody has said. parse
+// reads keys of the kinds that count.
+func VerifyFile(file []byte, namespace string, message []byte, parse func(sshBlob []byte) (PublicKey, error)) (PublicKey, error) {
+	blob, err := unarmor(file)
+	if err != nil {
+		return PublicKey{}, err
+	}
+	sig, err := parseSSHSIGFor(namespace, blob)
+	if err != nil {
+		return PublicKey{}, err
+	}
+	key, err := parse(sig.key)
+	if err != nil {
+		return PublicKey{}, err
+	}
+	return key, sig.verify(key, sshData(namespace, message))
 }
 
 // Armored is the signature as ssh-keygen -Y verify reads it. Only SSHSIG has one.
@@ -102,7 +132,9 @@ type sshsig struct {
 	signature []byte
 }
 
-func parseSSHSIG(blob []byte) (sshsig, error) {
+func parseSSHSIG(blob []byte) (sshsig, error) { return parseSSHSIGFor(Namespace, blob) }
+
+func parseSSHSIGFor(want string, blob []byte) (sshsig, error) {
 	w := wire.Reader{Rest: blob}
 	bad := func(reason string) (sshsig, error) {
 		return sshsig{}, &MalformedError{string(blob), w.Offset, "SSH signature: " + reason}
@@ -114,8 +146,8 @@ func parseSSHSIG(blob []byte) (sshsig, error) {
 		return bad(fmt.Sprintf("version %d, not 1", version))
 	}
 	key := w.Bytes()
-	if namespace := w.Bytes(); !w.Bad && string(namespace) != Namespace {
-		return bad(fmt.Sprintf("made for namespace %q, not %q", shorten(string(namespace)), Namespace))
+	if namespace := w.Bytes(); !w.Bad && string(namespace) != want {
+		return bad(fmt.Sprintf("made for namespace %q, not %q", shorten(string(namespace)), want))
 	}
 	if reserved := w.Bytes(); len(reserved) != 0 {
 		return bad("the reserved field is not empty")

@@ -90,7 +90,7 @@ func (j *judge) opinion(ctx context.Context, job *job, d attestation.Detached) (
 	if err != nil || !covers(p, job.said.provenance) {
 		return nil, nil
 	}
-	s := said{values: d.Provenance, provenance: p, attestations: []attestation.Attestation{d.Attestation}}
+	s := said{values: d.Provenance, provenance: p, attestations: []attestation.Attestation{d.Attestation}, author: job.said.author}
 	c := j.examineOne(ctx, job, s.values, d.Attestation)
 	if err := c.close(job); err != nil || !c.stands() {
 		return nil, err

@@ -99,7 +99,9 @@ func (j *judge) finish(ctx context.Context, job *job) (CommitVerdict, error) {
 	if exempt, err := j.exempt(ctx, job, v.Evidence); err != nil {
 		return v, err
 	} else if exempt {
-		v = j.settle(v, j.claimed(job.said)...)
+		if v = j.settle(v, j.claimed(job.said)...); !j.makes(job) {
+			v = j.settle(v, j.byPusher(job.said.author)...)
+		}
 		if v.Verdict == Accepted {
 			v.Verdict = Exempt
 		}
@@ -145,7 +147,7 @@ func (j *judge) settle(v CommitVerdict, findings ...Finding) CommitVerdict {
 	v.Findings = append(v.Findings, findings...)
 	v.Verdict = Accepted
 	if len(v.Findings) > 0 {
-		v.Verdict = outcome(j.rule.Mode)
+		v.Verdict = j.gate.comesTo(v.Findings, j.rule.Mode)
 	}
 	return v
 }
@@ -156,6 +158,7 @@ type said struct {
 	provenance   provenance.Provenance
 	attestations []attestation.Attestation
 	signs        []sign // of tools, in the commit itself
+	author       string // the address of the commit's author, who may be anybody
 }
 
 func (s said) silent() bool { return len(s.values) == 0 }
@@ -170,7 +173,7 @@ func read(c change.Commit) (said, *Finding) {
 	if err != nil {
 		return said{}, trailerFault(err)
 	}
-	s := said{values: block.Provenance, signs: signs(c, block.Other)}
+	s := said{values: block.Provenance, signs: signs(c, block.Other), author: c.Author.Email}
 	if len(block.Provenance)+len(block.Attestation) == 0 {
 		return s, nil
 	}

@@ -54,6 +54,8 @@ type Gate struct {
 	Now      time.Time   // the server's time of receipt
 	Baseline []change.ID // what these reach is never judged; they exist in Source
 	Workers  int         // that judge commits; 0 is one a processor, up to 8
+	Pusher   *Pusher     // who pushes; nil away from a server, where nobody can know
+	Override bool        // the pusher may, and wants to, push past refusals: they are warnings, but for some
 	FormOnly bool        // only form, signatures and bindings count: nobody is a stranger, no model unwelcome
 	Marks    bool        // with FormOnly: tools' own marks that no record tells of count, too
 }

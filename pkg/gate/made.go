@@ -124,6 +124,7 @@ func (j *judge) madeOf(ctx context.Context, v CommitVerdict, parts []change.RawC
 	}
 	alone := *j.gate
 	alone.Platform = nil // a part is judged by what it brings itself
+	alone.Pusher = nil   // who presses the button did not push the parts
 	inner := &judge{gate: &alone, rule: j.rule, ref: j.ref, names: j.names, budget: j.budget, content: j.content}
 	trees := treeMemory{young: map[change.ID]change.ID{}, source: j.gate.Source}
 	v.Made, v.Beside, v.Evidence, v.None = true, false, "", ""

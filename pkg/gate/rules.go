@@ -19,6 +19,8 @@ func (j *judge) findings(job *job, s said, claims []claim, e Evidence) []Finding
 	found = append(found, j.undeclared(job.said.signs, s)...)
 	found = append(found, j.observation(s)...)
 	found = append(found, j.none(s, claims)...)
+	found = append(found, j.bySigner(s.author, claims)...)
+	found = append(found, j.byPusher(s.author)...)
 	for _, r := range s.provenance.Records {
 		found = append(found, j.record(job, r, claims)...)
 	}

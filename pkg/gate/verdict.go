@@ -146,6 +146,7 @@ const (
 	SignerUnknown      = "signer-unknown"
 	SignerNotAllowed   = "signer-not-allowed"
 	SignerRevoked      = "signer-revoked"
+	AuthorMismatch     = "author-mismatch"
 	TimeSkew           = "time-skew"
 	ObservationTooWeak = "observation-too-weak"
 	ModelNotApproved   = "model-not-approved"
@@ -165,9 +166,11 @@ const (
 	PolicyInvalid      = "policy-invalid"
 	PolicyProtected    = "policy-protected"
 	RecordChanged      = "record-changed" // a warning, by the server's receipts alone
+	CertificateInvalid = "certificate-invalid"
+	OverrideNotAllowed = "override-not-allowed"
 )
 
 // ServerOnly lists the rules that need a server: who pushes, what was received
 // before, which refs exist. Whoever judges a range elsewhere says that these
-// were not judged.
-var ServerOnly = []string{PolicyInvalid, PolicyProtected, PushTooLarge, RecordsRewrite, RefForbidden}
+// were not judged; see NotJudged for what comes on top by the rule for a ref.
+var ServerOnly = []string{CertificateInvalid, OverrideNotAllowed, PolicyInvalid, PolicyProtected, PushTooLarge, RecordsRewrite, RefForbidden}

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 	"github.com/gatekeeper-git/gatekeeper/pkg/trust"
 )
@@ -91,32 +89,6 @@ func TestCheck(t *testing.T) {
 	}
 	t.Run("people read", func(t *testing.T) { golden(t, "check.txt", text.String()) })
 	t.Run("programs read the same", func(t *testing.T) { golden(t, "check.json", asJSON.String()) })
-	t.Run("what is not enforced is listed with its place", func(t *testing.T) {
-		p := parse(t, "schema = 1\ndefaults.author = \"signer\"\n[[model]]\nid = \"a/b\"\nstatus = \"approved\"\npaths.deny = [\"x\"]\n[[mcp]]\nserver = \"s\"\nstatus = \"denied\"\n[override]\nprincipals = [\"r\"]\n")
-		want := []string{
-			"policy.toml:2: defaults.author: the author's address is not compared with the signer",
-			"policy.toml:10: override: nobody can override a refusal; change the policy instead",
-		}
-		if diff := cmp.Diff(want, p.Unenforced()); diff != "" {
-			t.Error(diff)
-		}
-	})
-	t.Run("a value that asks for nothing is not listed", func(t *testing.T) {
-		if got := parse(t, "schema = 1\ndefaults.author = \"any\"\n").Unenforced(); len(got) != 0 {
-			t.Error(got)
-		}
-	})
-	t.Run("every key that is not enforced is a key", func(t *testing.T) {
-		for _, n := range notJudged {
-			table, key := "", n.key
-			if i := strings.LastIndexByte(n.key, '.'); i >= 0 {
-				table, key = n.key[:i], n.key[i+1:]
-			}
-			if !strings.Contains(" "+strings.Join(schema[table], " ")+" ", " "+key+" ") {
-				t.Errorf("%s is not in the schema", n.key)
-			}
-		}
-	})
 	t.Run("an entry said never to apply never does", func(t *testing.T) {
 		for _, name := range files(t, "good/*.toml") {
 			p, err := Load(name)

@@ -96,7 +96,6 @@ func Parse(name string, data []byte, open func(name string) ([]byte, error)) (*P
 	}
 	p.signers = trust.NewSet(p.keys)
 	p.digest = digestOf(append([][]byte{data}, beside...))
-	p.unenforced = d.unenforced()
 	return p, nil
 }
 

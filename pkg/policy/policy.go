@@ -43,8 +43,7 @@ type Policy struct {
 	baseline []string
 	limits   Limits
 
-	hints      []Note
-	unenforced []Note
+	hints []Note
 }
 
 type refEntry struct {

@@ -42,6 +42,7 @@ const ViaAny provenance.Via = "any"
 const (
 	AuthorAny    = "any"
 	AuthorSigner = "signer" // the author's address must be the signer's principal
+	AuthorPusher = "pusher" // the author's address must be that of who pushes, which only a server knows
 )
 
 // DefaultMatch is the Match of a rule that comes from [defaults] alone.
@@ -55,7 +56,7 @@ type Rule struct {
 	Evidence Evidence       //
 	Via      provenance.Via // hook, process, declared or ViaAny
 	Binding  Binding        //
-	Author   string         // AuthorAny or AuthorSigner
+	Author   string         // AuthorAny, AuthorSigner or AuthorPusher
 	Skew     time.Duration  // how far a signing time may lie ahead of the time of receipt
 	Grace    time.Duration  // how long after an approval ends a commit signed before it may still arrive
 	Models   string         // which of the [[model]] entries that name refs are for this one; see modelsFor
@@ -68,7 +69,7 @@ var (
 	evidences = []Evidence{Attested, Declared, AnyEvidence}
 	vias      = []provenance.Via{provenance.ViaHook, provenance.ViaProcess, provenance.ViaDeclared, ViaAny}
 	bindings  = []Binding{Exact, Change}
-	authors   = []string{AuthorSigner, AuthorAny}
+	authors   = []string{AuthorSigner, AuthorPusher, AuthorAny}
 )
 
 // laxity is 0 for the strictest word and grows as words ask for less.
