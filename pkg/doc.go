@@ -6,6 +6,7 @@
 //	change       what a commit changed, as one digest. Knows no repository
 //	attestation  the signed statement and its two envelopes, SSHSIG and DSSE.
 //	             Knows keys, never whose they are
+//	  batch      many Ed25519 signatures at once. Knows nothing of what was signed
 //	  sshkey     keys from files, ssh-agent and ssh-keygen. Only signs
 //	  kms        PEM keys and key services, through sigstore. Only signs
 //	trust        whose key counts, for what, and when. Knows no approval

@@ -91,7 +91,9 @@ func (j *judge) opinion(job *job, d attestation.Detached) (*opinion, error) {
 		return nil, nil
 	}
 	s := said{values: d.Provenance, provenance: p, attestations: []attestation.Attestation{d.Attestation}}
-	c := j.examineOne(job, s.values, d.Attestation)
+	c := j.claim(d.Attestation)
+	c.check(s.values)
+	j.hold(&c, job)
 	if err := c.close(job); err != nil || !c.stands() {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/batch"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
@@ -16,7 +17,7 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/trust"
 )
 
-// A judge looks at one batch of commits after the other, for one ref. One goroutine
+// A judge looks at one row of commits after the other, for one ref. One goroutine
 // uses it.
 type judge struct {
 	gate    *Gate
@@ -25,14 +26,19 @@ type judge struct {
 	names   []string // of the ref: its own, and its target's when it is symbolic
 	budget  *budget
 	content *content
+	keys    *batch.Verifier
 }
 
-// batch gives each commit its verdict. The error is for what could not be checked;
+// row gives each commit its verdict. The error is for what could not be checked;
 // whatever is wrong with a commit itself is a finding.
-func (j *judge) batch(ctx context.Context, jobs []*job) error {
+func (j *judge) row(ctx context.Context, jobs []*job) error {
 	var open []*job
 	for _, job := range jobs {
 		j.begin(job)
+	}
+	j.signatures(jobs)
+	for _, job := range jobs {
+		j.examine(job)
 		if j.asksContent(job) {
 			open = append(open, job)
 		}
@@ -49,7 +55,7 @@ func (j *judge) batch(ctx context.Context, jobs []*job) error {
 	return nil
 }
 
-// begin does what needs nothing but the commit itself.
+// begin reads the commit, and what it claims.
 func (j *judge) begin(job *job) {
 	job.verdict = CommitVerdict{ID: job.id.String(), Ref: j.ref, Evidence: Unknown,
 		Signers: []SignerView{}, Records: []RecordView{}, Findings: []Finding{}}
@@ -63,7 +69,9 @@ func (j *judge) begin(job *job) {
 	}
 	if job.fault == nil {
 		job.verdict.Records, job.verdict.None = ViewRecords(job.said.provenance.Records), string(job.said.provenance.None)
-		job.claims = j.examine(job)
+		for _, a := range job.said.attestations {
+			job.claims = append(job.claims, j.claim(a))
+		}
 	}
 }
 
@@ -211,7 +219,8 @@ func malformed(err error) *Finding { return &Finding{TrailerMalformed, Plain(err
 // stands, with those who speak through it, or problem says why not.
 type claim struct {
 	attestation attestation.Attestation
-	signers     []trust.Signer
+	known       []trust.Signer // all that have its key
+	signers     []trust.Signer // those of them whose word counts
 	binding     Binding
 	open        bool // only the change digest can tell how it binds
 	problem     *Finding
@@ -220,55 +229,88 @@ type claim struct {
 
 func (c claim) stands() bool { return c.problem == nil }
 
-// examine holds each attestation against the commit: signature first, since it is
-// cheap, then trust and time. The content of files is left for when all else holds.
-func (j *judge) examine(job *job) []claim {
-	var claims []claim
-	for _, a := range job.said.attestations {
-		claims = append(claims, j.examineOne(job, job.said.values, a))
-	}
-	return claims
+func (j *judge) claim(a attestation.Attestation) claim {
+	return claim{attestation: a, known: j.gate.Policy.Signers().Find(a.Key)}
 }
 
-func (j *judge) examineOne(job *job, values []string, a attestation.Attestation) claim {
-	c := claim{attestation: a}
-	known := j.gate.Policy.Signers().Find(a.Key)
-	if f := signature(a, values, known); f != nil {
-		c.problem, c.forged = f, true
-		return c
+// signatures checks those of all jobs: most of them together, which is much cheaper,
+// and one by one those of other kinds and those that are not whole.
+func (j *judge) signatures(jobs []*job) {
+	var open []*claim
+	var all []attestation.Ed25519Signature
+	for _, job := range jobs {
+		for i := range job.claims {
+			c := &job.claims[i]
+			if s, ok := c.open25519(job.said.values); ok {
+				open, all = append(open, c), append(all, s)
+			} else {
+				c.check(job.said.values)
+			}
+		}
 	}
-	if c.signers, c.problem = j.trusted(a, known); c.problem != nil {
-		return c
+	for i, good := range j.keys.Verify(all) {
+		if !good {
+			open[i].forge(attestation.ErrSignature)
+		}
 	}
-	if a.Time.After(j.gate.Now.Add(j.rule.Skew)) {
-		c.problem = &Finding{TimeSkew, fmt.Sprintf("signed at %s, which the server's clock has not reached", stamp(a.Time)),
+}
+
+// open25519 takes a claim's signature apart, where its key is a signer's.
+func (c *claim) open25519(values []string) (attestation.Ed25519Signature, bool) {
+	if len(c.known) == 0 {
+		return attestation.Ed25519Signature{}, false
+	}
+	return attestation.OpenEd25519(values, c.attestation, c.known[0].Key)
+}
+
+// check checks the signature of one claim by itself.
+func (c *claim) check(values []string) {
+	if err := signature(c.attestation, values, c.known); err != nil {
+		c.forge(err)
+	}
+}
+
+func (c *claim) forge(err error) {
+	c.forged, c.problem = true, &Finding{AttestationInvalid, Plain(err.Error()), restamp}
+}
+
+// examine holds each attestation whose signature is good against the commit: trust
+// and time. The content of files is left for when all else holds.
+func (j *judge) examine(job *job) {
+	for i := range job.claims {
+		j.hold(&job.claims[i], job)
+	}
+}
+
+func (j *judge) hold(c *claim, job *job) {
+	if c.forged {
+		return
+	}
+	if c.signers, c.problem = j.trusted(c.attestation, c.known); c.problem != nil {
+		return
+	}
+	if c.attestation.Time.After(j.gate.Now.Add(j.rule.Skew)) {
+		c.problem = &Finding{TimeSkew, fmt.Sprintf("signed at %s, which the server's clock has not reached", stamp(c.attestation.Time)),
 			"set the clock of the machine that signed, then " + restamp}
-		return c
+		return
 	}
-	j.bind(&c, job)
-	return c
+	j.bind(c, job)
 }
 
 // signature checks a with the key of a known signer or, to tell a forgery from a
 // stranger, with the key that the signature brings along. DSSE brings none.
-func signature(a attestation.Attestation, values []string, known []trust.Signer) *Finding {
-	var key attestation.PublicKey
+func signature(a attestation.Attestation, values []string, known []trust.Signer) error {
 	if len(known) > 0 {
-		key = known[0].Key
-	} else {
-		if a.Scheme != attestation.SSHSIG {
-			return nil
-		}
-		embedded, err := a.EmbeddedKey()
-		if err != nil {
-			return &Finding{AttestationInvalid, Plain(err.Error()), restamp}
-		}
-		key = embedded
+		return attestation.Verify(values, a, known[0].Key)
 	}
-	if err := attestation.Verify(values, a, key); err != nil {
-		return &Finding{AttestationInvalid, Plain(err.Error()), restamp}
+	if a.Scheme != attestation.SSHSIG {
+		return nil
 	}
-	return nil
+	key, err := a.EmbeddedKey()
+	if err != nil {
+		return err
+	}
+	return attestation.Verify(values, a, key)
 }
 
 // trusted returns those signers whose word counts now.
