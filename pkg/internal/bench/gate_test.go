@@ -38,8 +38,7 @@ func BenchmarkGate(b *testing.B) {
 	for _, history := range chosen(*historyFlag, 0, 100_000) {
 		b.Run(fmt.Sprintf("%d commits onto %d", *commitsFlag, history), func(b *testing.B) {
 			server, tip := signedServer(b, bin, history, *commitsFlag)
-			list := []string{"rev-list", tip, "--not", "--branches=main"}
-			against(b, server, list, *commitsFlag, func() *exec.Cmd { return preReceive(bin, server, tip) })
+			against(b, server, incoming(server, tip), *commitsFlag, func() *exec.Cmd { return preReceive(bin, server, tip) })
 		})
 	}
 }
@@ -71,7 +70,7 @@ func BenchmarkManyRefs(b *testing.B) {
 	for _, refs := range chosen(*refsFlag, 5000) {
 		b.Run(fmt.Sprintf("%d refs onto %d", refs, max(*historyFlag, 0)), func(b *testing.B) {
 			server, tip := signedServer(b, bin, max(*historyFlag, 0), refs)
-			list := []string{"rev-list", tip, "--not", "--branches=main"}
+			list := incoming(server, tip)
 			var updates strings.Builder
 			for n, commit := range strings.Fields(server.Git(b, list...)) {
 				fmt.Fprintf(&updates, "%040d %s refs/heads/new/%d\n", 0, commit, n)
@@ -81,9 +80,21 @@ func BenchmarkManyRefs(b *testing.B) {
 	}
 }
 
+// incoming lists the commits of a push that are not yet on the server.
+func incoming(server *gittest.Repo, tip string) []string {
+	list := []string{"rev-list", tip}
+	if _, _, err := server.Run("", "rev-parse", "--verify", "refs/heads/main"); err == nil {
+		list = append(list, "^refs/heads/main")
+	}
+	return append(list, "--")
+}
+
 // against measures a push of so many commits beside `git rev-list | git cat-file` over them.
 func against(b *testing.B, server *gittest.Repo, list []string, commits int, push func() *exec.Cmd) {
 	b.Helper()
+	if got := len(strings.Fields(server.Git(b, list...))); got != commits {
+		b.Fatalf("git lists %d commits, want %d", got, commits)
+	}
 	c := newContest(b)
 	var memory, gateCPU, gitCPU float64
 	for b.Loop() {
