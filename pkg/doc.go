@@ -9,6 +9,7 @@
 //	  pubkey     the kinds of keys that count. Knows how they are spelt, sign and
 //	             verify; finds none
 //	  wire       the data types of SSH. Knows no key
+//	  batch      many Ed25519 signatures at once. Knows nothing of what was signed
 //	  sshkey     keys from files, ssh-agent and ssh-keygen. Only signs
 //	  kms        PEM keys and key services, through sigstore. Only signs
 //	trust        whose key counts, for what, and when. Knows no approval

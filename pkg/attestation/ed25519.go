@@ -39,6 +39,39 @@ func publicEd25519(point ed25519.PublicKey) PublicKey {
 	return NewPublicKey(TypeEd25519, blob, Ed25519Key(point))
 }
 
+// An Ed25519Signature is what is left to check of an attestation: that Signature is one by
+// Key over Data.
+type Ed25519Signature struct {
+	Key             ed25519.PublicKey
+	Data, Signature []byte
+	Statement       []byte // of which Data is made
+}
+
+// OpenEd25519 does what Verify does up to the check of an Ed25519 signature itself. It
+// reports false for what Verify would refuse before, and for keys of other kinds: then
+// Verify is to be asked.
+func OpenEd25519(provenanceValues []string, a Attestation, key PublicKey) (s Ed25519Signature, ok bool) {
+	point, ok := key.verifier.(Ed25519Key)
+	if !ok || key.fingerprint != a.Key || checkValues(provenanceValues) != nil {
+		return s, false
+	}
+	statement := Statement(provenanceValues, a)
+	s.Key, s.Statement = ed25519.PublicKey(point), statement
+	switch a.Scheme {
+	case SSHSIG:
+		sig, err := parseSSHSIG(a.Sig)
+		if err != nil || string(sig.key) != key.blob || sig.format != TypeEd25519 {
+			return s, false
+		}
+		s.Data, s.Signature = SSHData(statement), sig.signature
+		return s, true
+	case DSSE:
+		s.Data, s.Signature = PAE(statement), a.Sig
+		return s, true
+	}
+	return s, false
+}
+
 // VerifyEd25519 is Verify with the Ed25519 key that a itself carries. The error is
 // ErrOtherKey where it carries another or none. It does not look at whether the key is
 // an honest one; whoever trusts a key has done that.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -87,4 +88,37 @@ func FuzzVerifyEd25519(f *testing.F) {
 			t.Fatalf("got %v, want %v", got, want)
 		}
 	})
+}
+
+// What is opened and then checked by itself comes out as Verify has it, for every vector.
+func TestOpenEd25519(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(vectorDir, "*.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened := 0
+	for _, path := range paths {
+		v := readVector(t, path)
+		a, err1 := attestation.Parse(v.attestation)
+		key, err2 := pubkey.ParseAuthorizedKey(v.key)
+		if err1 != nil || err2 != nil {
+			continue
+		}
+		want := attestation.Verify(v.provenance, a, key)
+		s, ok := attestation.OpenEd25519(v.provenance, a, key)
+		switch {
+		case !ok && key.Type() == attestation.TypeEd25519 && want == nil:
+			t.Errorf("%s: not opened, though it verifies", path)
+		case ok && key.Type() != attestation.TypeEd25519:
+			t.Errorf("%s: opened, with a key of type %s", path, key.Type())
+		case ok:
+			opened++
+			if good := ed25519.Verify(s.Key, s.Data, s.Signature); good != (want == nil) || !good && !errors.Is(want, attestation.ErrSignature) {
+				t.Errorf("%s: checked by itself %v, by Verify %v", path, good, want)
+			}
+		}
+	}
+	if opened < 5 {
+		t.Errorf("%d vectors were opened", opened)
+	}
 }

@@ -91,7 +91,9 @@ func (j *judge) opinion(ctx context.Context, job *job, d attestation.Detached) (
 		return nil, nil
 	}
 	s := said{values: d.Provenance, provenance: p, attestations: []attestation.Attestation{d.Attestation}, author: job.said.author}
-	c := j.examineOne(ctx, job, s.values, d.Attestation)
+	c := j.claim(d.Attestation)
+	c.check(s.values)
+	j.hold(ctx, &c, job)
 	if err := c.close(job); err != nil || !c.stands() {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/batch"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
@@ -18,7 +19,7 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/trust"
 )
 
-// A judge looks at one batch of commits after the other, for one ref. One goroutine
+// A judge looks at one row of commits after the other, for one ref. One goroutine
 // uses it.
 type judge struct {
 	gate    *Gate
@@ -27,14 +28,19 @@ type judge struct {
 	names   []string // of the ref: its own, and its target's when it is symbolic
 	budget  *budget
 	content *content
+	keys    *batch.Verifier
 }
 
-// batch gives each commit its verdict. The error is for what could not be checked;
+// row gives each commit its verdict. The error is for what could not be checked;
 // whatever is wrong with a commit itself is a finding.
-func (j *judge) batch(ctx context.Context, jobs []*job) error {
+func (j *judge) row(ctx context.Context, jobs []*job) error {
 	var open, paths []*job
 	for _, job := range jobs {
-		j.begin(ctx, job)
+		j.begin(job)
+	}
+	j.signatures(jobs)
+	for _, job := range jobs {
+		j.examine(ctx, job)
 		switch {
 		case j.asksContent(job):
 			open = append(open, job) // which tells paths, too
@@ -55,8 +61,8 @@ func (j *judge) batch(ctx context.Context, jobs []*job) error {
 	return nil
 }
 
-// begin does what needs nothing but the commit itself.
-func (j *judge) begin(ctx context.Context, job *job) {
+// begin reads the commit, and what it claims.
+func (j *judge) begin(job *job) {
 	job.verdict = CommitVerdict{ID: job.id.String(), Ref: j.ref, Evidence: Unknown,
 		Signers: []SignerView{}, Records: []RecordView{}, Findings: []Finding{}}
 	if job.fault != nil {
@@ -69,7 +75,9 @@ func (j *judge) begin(ctx context.Context, job *job) {
 	}
 	if job.fault == nil {
 		job.verdict.Records, job.verdict.None = ViewRecords(job.said.provenance.Records), string(job.said.provenance.None)
-		job.claims = j.examine(ctx, job)
+		for _, a := range job.said.attestations {
+			job.claims = append(job.claims, j.claim(a))
+		}
 	}
 }
 
@@ -225,7 +233,8 @@ func malformed(err error) *Finding { return &Finding{TrailerMalformed, Plain(err
 // stands, with those who speak through it, or problem says why not.
 type claim struct {
 	attestation attestation.Attestation
-	signers     []trust.Signer
+	known       []trust.Signer // all that have its key
+	signers     []trust.Signer // those of them whose word counts
 	binding     Binding
 	open        bool // only the change digest can tell how it binds
 	problem     *Finding
@@ -236,64 +245,103 @@ type claim struct {
 
 func (c claim) stands() bool { return c.problem == nil }
 
-// examine holds each attestation against the commit: signature first, since it is
-// cheap, then trust and time. The content of files is left for when all else holds.
-func (j *judge) examine(ctx context.Context, job *job) []claim {
-	var claims []claim
-	for _, a := range job.said.attestations {
-		claims = append(claims, j.examineOne(ctx, job, job.said.values, a))
-	}
-	return claims
+func (j *judge) claim(a attestation.Attestation) claim {
+	return claim{attestation: a, known: j.gate.Policy.Signers().Find(a.Key)}
 }
 
-func (j *judge) examineOne(ctx context.Context, job *job, values []string, a attestation.Attestation) claim {
-	c := claim{attestation: a}
-	known := j.gate.Policy.Signers().Find(a.Key)
-	if f := signature(a, values, known); f != nil {
-		c.problem, c.forged = f, true
-		return c
+// signatures checks those of all jobs: most of them together, which is much cheaper,
+// and one by one those of other kinds and those that are not whole.
+func (j *judge) signatures(jobs []*job) {
+	var open []*claim
+	var all []attestation.Ed25519Signature
+	for _, job := range jobs {
+		for i := range job.claims {
+			c := &job.claims[i]
+			if s, ok := c.open25519(job.said.values); ok {
+				open, all = append(open, c), append(all, s)
+			} else {
+				c.check(job.said.values)
+			}
+		}
 	}
-	if len(known) > 0 {
-		c.statement = sha256.Sum256(attestation.Statement(values, a))
+	for i, good := range j.keys.Verify(all) {
+		if !good {
+			open[i].forge(attestation.ErrSignature)
+		}
 	}
-	known, c.err = j.received(ctx, c, known)
-	if c.signers, c.problem = j.trusted(a, known); c.problem != nil {
-		return c
+}
+
+// open25519 takes a claim's signature apart, where its key is a signer's.
+func (c *claim) open25519(values []string) (attestation.Ed25519Signature, bool) {
+	if len(c.known) == 0 {
+		return attestation.Ed25519Signature{}, false
 	}
-	if a.Time.After(j.gate.Now.Add(j.rule.Skew)) {
-		c.problem = &Finding{TimeSkew, fmt.Sprintf("signed at %s, which the server's clock has not reached", stamp(a.Time)),
+	s, ok := attestation.OpenEd25519(values, c.attestation, c.known[0].Key)
+	if ok {
+		c.statement = sha256.Sum256(s.Statement)
+	}
+	return s, ok
+}
+
+// check checks the signature of one claim by itself.
+func (c *claim) check(values []string) {
+	if err := signature(c.attestation, values, c.known); err != nil {
+		c.forge(err)
+		return
+	}
+	if len(c.known) > 0 {
+		c.statement = sha256.Sum256(attestation.Statement(values, c.attestation))
+	}
+}
+
+func (c *claim) forge(err error) {
+	c.forged, c.statement = true, provenance.Digest{}
+	c.problem = &Finding{AttestationInvalid, Plain(err.Error()), restamp}
+}
+
+// examine holds each attestation whose signature is good against the commit: trust
+// and time. The content of files is left for when all else holds.
+func (j *judge) examine(ctx context.Context, job *job) {
+	for i := range job.claims {
+		j.hold(ctx, &job.claims[i], job)
+	}
+}
+
+func (j *judge) hold(ctx context.Context, c *claim, job *job) {
+	if c.forged {
+		return
+	}
+	c.known, c.err = j.received(ctx, c.statement, c.known)
+	if c.signers, c.problem = j.trusted(c.attestation, c.known); c.problem != nil {
+		return
+	}
+	if c.attestation.Time.After(j.gate.Now.Add(j.rule.Skew)) {
+		c.problem = &Finding{TimeSkew, fmt.Sprintf("signed at %s, which the server's clock has not reached", stamp(c.attestation.Time)),
 			"set the clock of the machine that signed, then " + restamp}
-		return c
+		return
 	}
-	j.bind(&c, job)
-	return c
+	j.bind(c, job)
 }
 
 // signature checks a with the key of a known signer or, to tell a forgery from a
 // stranger, with the key that the signature brings along. DSSE brings none.
-func signature(a attestation.Attestation, values []string, known []trust.Signer) *Finding {
-	var key attestation.PublicKey
+func signature(a attestation.Attestation, values []string, known []trust.Signer) error {
 	if len(known) > 0 {
-		key = known[0].Key
-	} else {
-		if a.Scheme != attestation.SSHSIG {
-			return nil
-		}
-		embedded, err := pubkey.Embedded(a)
-		if err != nil {
-			return &Finding{AttestationInvalid, Plain(err.Error()), restamp}
-		}
-		key = embedded
+		return attestation.Verify(values, a, known[0].Key)
 	}
-	if err := attestation.Verify(values, a, key); err != nil {
-		return &Finding{AttestationInvalid, Plain(err.Error()), restamp}
+	if a.Scheme != attestation.SSHSIG {
+		return nil
 	}
-	return nil
+	key, err := pubkey.Embedded(a)
+	if err != nil {
+		return err
+	}
+	return attestation.Verify(values, a, key)
 }
 
 // received clears those signers of a compromise that came after the server had received
 // what they say.
-func (j *judge) received(ctx context.Context, c claim, known []trust.Signer) ([]trust.Signer, error) {
+func (j *judge) received(ctx context.Context, statement provenance.Digest, known []trust.Signer) ([]trust.Signer, error) {
 	if j.gate.Receipts == nil || j.gate.FormOnly || !slices.ContainsFunc(known, j.compromised) {
 		return known, nil
 	}
@@ -302,7 +350,7 @@ func (j *judge) received(ctx context.Context, c claim, known []trust.Signer) ([]
 		if !j.compromised(known[i]) {
 			continue
 		}
-		before, err := j.gate.Receipts.Received(ctx, c.statement, known[i].CompromisedSince)
+		before, err := j.gate.Receipts.Received(ctx, statement, known[i].CompromisedSince)
 		if err != nil {
 			return known, fmt.Errorf("ask when it was received: %w", err)
 		}

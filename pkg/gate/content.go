@@ -11,7 +11,7 @@ import (
 )
 
 // content is where all workers of a walk read trees and blobs. They take turns, a
-// batch each: what one commit leaves behind the next ones change, so it is fetched
+// row each: what one commit leaves behind the next ones change, so it is fetched
 // once, and memory holds the files of one commit, however many workers there are.
 type content struct {
 	mu       sync.Mutex
