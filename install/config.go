@@ -23,6 +23,15 @@ func (s *site) configBefore() string {
 
 // setConfig sets a local key to one value.
 func (s *site) setConfig(ctx context.Context, key, value string) error {
+	return s.set(ctx, key, value, value)
+}
+
+// setSecret is setConfig for a value that nobody is shown.
+func (s *site) setSecret(ctx context.Context, key, value string) error {
+	return s.set(ctx, key, value, "a secret")
+}
+
+func (s *site) set(ctx context.Context, key, value, shown string) error {
 	if err := s.step("config " + key); err != nil {
 		return err
 	}
@@ -43,7 +52,7 @@ func (s *site) setConfig(ctx context.Context, key, value string) error {
 			}
 			c.value = value
 		}
-		s.result.did(Set, Config, key, value)
+		s.result.did(Set, Config, key, shown)
 		return nil
 	})
 }

@@ -40,6 +40,7 @@
 //	COMMON/gatekeeper/config.before      the config file before us, for its exact bytes;
 //	                                     config.before-server likewise
 //	COMMON/gatekeeper/policy.toml        server: the policy, and beside it the files that it reads
+//	COMMON/gatekeeper/certificates       server: names of push certificates that were used
 //	COMMON/gatekeeper/baseline           server: commits never judged, one id a line, sorted
 //	refs/gatekeeper/policy               server: the policy in force, published; client: as fetched
 //	~/.config/gatekeeper/id_ed25519      client: a signing key, where none was found

@@ -23,6 +23,7 @@ type ServerOptions struct {
 	Environ    []string  // as os.Environ; nil is the process's own
 	Policy     string    // a policy to put in force; "" keeps the one there, or writes a starter that only warns
 	Platform   string    // one of Platforms; "" is the one from before, or Plain
+	Pusher     string    // one of Pushers; "" is the one from before, or the platform's
 	Harden     bool      // set the safe settings instead of proposing them
 	Rebaseline bool      // write the baseline anew
 	Now        time.Time // dates the published policy; zero is the current time
@@ -88,6 +89,10 @@ func (s *site) installServer(ctx context.Context, o ServerOptions, bins binaries
 	if err != nil {
 		return err
 	}
+	source, err := s.pusher(ctx, o.Pusher, platform)
+	if err != nil {
+		return err
+	}
 	w, err := s.serverWay(ctx)
 	if err != nil && platform != GitLab { // which has core.hooksPath lead to its own
 		return err
@@ -117,6 +122,9 @@ func (s *site) installServer(ctx context.Context, o ServerOptions, bins binaries
 	if err := s.setPlatform(ctx, platform); err != nil {
 		return err
 	}
+	if err := s.setPusher(ctx, source, platform); err != nil {
+		return err
+	}
 	for _, name := range serverHooks {
 		if err := s.placeHook(w, name, shim(name, w.prev, bins)); err != nil {
 			return err
@@ -143,9 +151,6 @@ func (s *site) serverNotes(inForce inforce.Policy, w way) {
 	if !s.enforcing {
 		s.result.note("the policy in %s refuses nothing yet; after setting mode = \"enforce\", "+
 			"run gatekeeper install --server DIR --rebaseline once", inForce.Where)
-	}
-	for _, line := range inForce.Unenforced() {
-		s.result.note("not enforced in this version: %s", line)
 	}
 }
 
@@ -260,7 +265,7 @@ func (s *site) copyPolicy(name string, now time.Time) error {
 func reserved(name string) bool {
 	first, _, _ := strings.Cut(name, "/")
 	return slices.Contains([]string{inforce.File, "baseline", "install", "install-server", "hooks", "policy-in-repository",
-		"config.before", "config.before-server", "receipts", "made", "settings", "prepared", "stamped", "declared", "pushed", "unsigned", "shipped"}, first)
+		"config.before", "config.before-server", "receipts", "certificates", "made", "settings", "prepared", "stamped", "declared", "pushed", "unsigned", "shipped"}, first)
 }
 
 // placeFile writes a file of the admin's. What stood in its place before the first
@@ -393,6 +398,9 @@ func (s *site) uninstallServer(ctx context.Context) error {
 	}
 	if err := s.leaveRecord(); err != nil {
 		return err
+	}
+	if s.exists(TicketsDir) {
+		s.result.note("the names of push certificates that were used stay in %s", s.path(TicketsDir))
 	}
 	if s.exists(receipt.Dir) {
 		s.result.note("the receipts of pushes stay in %s", s.path(receipt.Dir))

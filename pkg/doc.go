@@ -6,9 +6,15 @@
 //	change       what a commit changed, as one digest. Knows no repository
 //	attestation  the signed statement and its two envelopes, SSHSIG and DSSE.
 //	             Knows keys, never whose they are
+//	  pubkey     the kinds of keys that count. Knows how they are spelt, sign and
+//	             verify; finds none
+//	  wire       the data types of SSH. Knows no key
+//	  batch      many Ed25519 signatures at once. Knows nothing of what was signed
 //	  sshkey     keys from files, ssh-agent and ssh-keygen. Only signs
 //	  kms        PEM keys and key services, through sigstore. Only signs
 //	trust        whose key counts, for what, and when. Knows no approval
+//	pusher       who pushes, by the one source that the server goes by. Knows no
+//	             policy, and nothing that they may do
 //	policy       what is approved: models, tools, refs, limits. Reads no commit
 //	  inforce    which policy a repository is under. Decides nothing
 //	gate         the decision: commits, attestations, trust and policy make a

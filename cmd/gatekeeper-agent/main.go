@@ -15,7 +15,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/hooks/agentevent"
@@ -34,7 +36,8 @@ func main() {
 		fmt.Println("gatekeeper-agent", version())
 		return
 	}
-	dir, _ := os.Getwd() // most events name their own
+	signal.Ignore(syscall.SIGPIPE) // death by a signal is no exit code, and taken for leave
+	dir, _ := os.Getwd()           // most events name their own
 	os.Exit(agentevent.Run(context.Background(), agentevent.Env{
 		Hint: hint, Environ: os.Environ(), Dir: dir, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now,
 	}))

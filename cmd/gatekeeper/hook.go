@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"os/signal"
 	"slices"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/hooks/prereceive"
 	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy/mcpcall"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
@@ -54,6 +57,7 @@ func (p process) hook(ctx context.Context, args []string) int {
 
 // agentEvent takes an event of a coding agent, as gatekeeper-agent does.
 func (p process) agentEvent(ctx context.Context, hint string) int {
+	signal.Ignore(syscall.SIGPIPE) // as there
 	return agentevent.Run(ctx, agentevent.Env{Hint: hint, Environ: p.Environ, Dir: p.Dir, Stdin: p.Stdin,
 		Stdout: p.Stdout, Stderr: p.Stderr, Now: p.Now, Decide: decideMCP})
 }
@@ -65,7 +69,7 @@ func decideMCP(ctx context.Context, r *repo.Repo, environ []string, e agent.Even
 
 // verifyCarried verifies an attestation with the key that it carries.
 func verifyCarried(values []string, a attestation.Attestation) error {
-	key, err := a.EmbeddedKey()
+	key, err := pubkey.Embedded(a)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ and the baseline, so that history that is there already is never judged.`,
 			&cli.StringFlag{Name: "server", Usage: "install on the server's repository `DIR`"},
 			&cli.StringFlag{Name: "policy", Usage: "with --server: the policy `FILE` to put in force"},
 			&cli.StringFlag{Name: "platform", Usage: "with --server: the `NAME` of the server's software: " + strings.Join(install.Platforms(), ", ")},
+			&cli.StringFlag{Name: "pusher", Usage: "with --server: the `SOURCE` that says who pushes: " + strings.Join(install.Pushers(), ", ") + " (default: the platform's own)"},
 			&cli.BoolFlag{Name: "harden", Usage: "with --server: set the safe settings, too, instead of proposing them"},
 			&cli.BoolFlag{Name: "rebaseline", Usage: "with --server: what is there now is never judged; rewrites the baseline"},
 			jsonFlag,
@@ -60,14 +61,14 @@ func (p process) install(ctx context.Context, c *cli.Context) error {
 				return usage("--%s is for clones, not for --server", flag)
 			}
 		}
-		o := install.ServerOptions{Dir: p.path(server), Environ: p.Environ, Platform: c.String("platform"),
+		o := install.ServerOptions{Dir: p.path(server), Environ: p.Environ, Platform: c.String("platform"), Pusher: c.String("pusher"),
 			Harden: c.Bool("harden"), Rebaseline: c.Bool("rebaseline"), Now: p.Now()}
 		if file := c.String("policy"); file != "" {
 			o.Policy = p.path(file)
 		}
 		result, err = install.Server(ctx, o)
 	} else {
-		for _, flag := range []string{"policy", "platform", "harden", "rebaseline"} {
+		for _, flag := range []string{"policy", "platform", "pusher", "harden", "rebaseline"} {
 			if c.IsSet(flag) {
 				return usage("--%s goes with --server DIR", flag)
 			}

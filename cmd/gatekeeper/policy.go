@@ -83,8 +83,12 @@ func (p process) policyExplain(c *cli.Context) error {
 		return err
 	}
 	tool, version, _ := strings.Cut(c.String("tool"), "/")
-	answer := pol.Explain(policy.Query{Model: agent.CanonicalModel(c.String("model")), Tool: provenance.Tool{Name: tool, Version: version},
-		Ref: c.String("ref"), Path: c.String("path"), At: at})
+	q := policy.Query{Model: agent.CanonicalModel(c.String("model")), Tool: provenance.Tool{Name: tool, Version: version},
+		Ref: c.String("ref"), At: at}
+	if path := c.String("path"); path != "" {
+		q.Paths = []string{path}
+	}
+	answer := pol.Explain(q)
 	if c.Bool("json") {
 		return p.printJSON(answer)
 	}

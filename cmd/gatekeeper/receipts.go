@@ -302,6 +302,18 @@ func fate(d *receipt.Decided) string {
 	return "partly"
 }
 
+// pushedBy names a pusher, and how that was known.
+func pushedBy(p receipt.Pusher) string {
+	name, how := gate.Plain(p.Name), gate.Plain(p.Source)
+	if p.Key != "" {
+		how += " " + gate.Plain(p.Key)
+	}
+	if name == "" {
+		name = "unknown"
+	}
+	return fmt.Sprintf("%s (%s)", name, how)
+}
+
 // textShower writes decisions for people.
 type textShower struct{ w io.Writer }
 
@@ -314,7 +326,7 @@ func (s textShower) show(d *receipt.Decided, commits []*receipt.Commits) error {
 		fmt.Fprintf(&b, "    %-9s %s\n", label, fmt.Sprintf(format, args...))
 	}
 	if d.Pusher != nil {
-		row("pusher", "%s (%s)", gate.Plain(d.Pusher.Name), gate.Plain(d.Pusher.Source))
+		row("pusher", "%s", pushedBy(*d.Pusher))
 	}
 	if d.Override != "" {
 		row("override", "%s", gate.Plain(d.Override))

@@ -73,7 +73,7 @@ func (p process) verify(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return withHint(err)
 	}
-	return p.tellVerification(c, verdict, pol)
+	return p.tellVerification(c, verdict, pol, gate.NotJudged(g.Policy.Rule(rg.Ref)))
 }
 
 // withHint tells how to get what a judgement lacks. A commit cannot be judged
@@ -136,9 +136,9 @@ func (p process) rangeOf(ctx context.Context, r *repo.Repo, spec, ref string) (g
 	return rg, nil
 }
 
-func (p process) tellVerification(c *cli.Context, v gate.Verdict, pol *inforce.Policy) error {
+func (p process) tellVerification(c *cli.Context, v gate.Verdict, pol *inforce.Policy, notJudged []string) error {
 	if c.Bool("json") {
-		if err := p.printJSON(verification{v, gate.ServerOnly}); err != nil {
+		if err := p.printJSON(verification{v, notJudged}); err != nil {
 			return err
 		}
 	} else {
@@ -151,7 +151,7 @@ func (p process) tellVerification(c *cli.Context, v gate.Verdict, pol *inforce.P
 		p.say("no policy seen; only form and signatures were checked")
 	} else {
 		p.say("policy %s; only a server can judge:", pol.Where)
-		io.WriteString(p.Stderr, gate.Fold(strings.Join(gate.ServerOnly, ", "), "gatekeeper:   "))
+		io.WriteString(p.Stderr, gate.Fold(strings.Join(notJudged, ", "), "gatekeeper:   "))
 	}
 	if v.Verdict == gate.Refused {
 		return exit(exitRefused)

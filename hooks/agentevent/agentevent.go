@@ -74,14 +74,13 @@ func Run(ctx context.Context, env Env) (code int) {
 	}
 	var notes []error
 	h.event, notes = agent.Decode(env.Hint, text, env.Environ, h.above)
-	if h.event.Tool.Name != "" {
-		if err := session.OpenPlaced(h.getenv).Hear(h.event.Tool.Name, env.Now()); err != nil {
-			h.say("%v", err)
-		}
-	}
+	unheard := session.OpenPlaced(h.getenv).Hear(h.event.Tool.Name, env.Now())
 	places := h.places()
 	if len(places) == 0 {
 		return h.answer(Decision{})
+	}
+	if unheard != nil {
+		h.say("not recorded: %v", unheard)
 	}
 	for _, n := range notes {
 		h.say("%v", n)
@@ -112,10 +111,13 @@ func (h *hook) getenv(name string) string {
 	return ""
 }
 
-// answer tells the agent.
+// answer tells the agent. A no that cannot be written is told by the exit code.
 func (h *hook) answer(d Decision) int {
 	out, words, code := agent.Answer(h.event, d.Denied, d.Approved)
-	return h.tell(out, words, code)
+	if err := h.tell(out, words); err != nil && d.Denied != "" {
+		return denied
+	}
+	return code
 }
 
 // undecided is the answer where something went wrong: no to a call that is to be judged,
@@ -125,15 +127,16 @@ func (h *hook) undecided(why string) int {
 		return h.answer(Decision{})
 	}
 	out, words, code := agent.Undecided(h.event, why)
-	return h.tell(out, words, code)
+	_ = h.tell(out, words)
+	return code
 }
 
-func (h *hook) tell(out []byte, words string, code int) int {
-	_, _ = h.Stdout.Write(out)
+func (h *hook) tell(out []byte, words string) error {
 	if words != "" {
 		fmt.Fprintln(h.Stderr, strings.TrimSuffix(words, "\n"))
 	}
-	return code
+	_, err := h.Stdout.Write(out)
+	return err
 }
 
 // A place is a work tree with gatekeeper that the event is about, and which of its files.
@@ -232,17 +235,26 @@ func (h *hook) take(ctx context.Context, places []place, text []byte) int {
 			return h.undecided(err.Error())
 		}
 	}
-	for _, p := range places {
-		if err := h.record(ctx, p, decision); err != nil {
-			h.say("not recorded: %v", err)
-		}
-	}
+	h.recordAll(ctx, places, decision)
 	if decision.Denied == "" {
 		if out := h.withGitHooks(ctx, places[0].repo, text); out != nil {
-			return h.tell(out, "", 0)
+			_ = h.tell(out, "")
+			return 0
 		}
 	}
 	return h.answer(decision)
+}
+
+// recordAll records the event in each of its places, as far as there is time: an agent
+// waits for its answer.
+func (h *hook) recordAll(ctx context.Context, places []place, d Decision) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for _, p := range places {
+		if err := h.record(ctx, p, d); err != nil {
+			h.say("not recorded: %v", err)
+		}
+	}
 }
 
 // handOver has the program that reads policies take the event. Where it cannot be
@@ -258,13 +270,17 @@ func (h *hook) handOver(ctx context.Context, text []byte) int {
 	cmd.Dir, cmd.Env = h.Dir, h.Environ
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(text), h.Stdout, h.Stderr
 	err = cmd.Run()
-	switch code := cmd.ProcessState; {
+	var ended *exec.ExitError
+	switch {
 	case err == nil:
 		return 0
-	case code != nil && code.ExitCode() > 0:
-		return code.ExitCode()
+	case errors.As(err, &ended) && ended.ExitCode() == denied: // and said why
+		return denied
 	}
 	return h.undecided(err.Error())
 }
+
+// denied is the one exit code that every agent takes for a no.
+const denied = 2
 
 var errBig = errors.New("the program gatekeeper is not beside gatekeeper-agent; run gatekeeper install")

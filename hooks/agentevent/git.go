@@ -32,11 +32,20 @@ func (h *hook) withGitHooks(ctx context.Context, r *repo.Repo, text []byte) []by
 	case !filepath.IsAbs(dir):
 		dir = filepath.Join(r.WorkTree, dir)
 	}
-	return agent.GeminiWithGitHooks(text, dir)
+	out := agent.GeminiWithGitHooks(text, dir)
+	if out == nil {
+		h.say("git's hooks do not run in this command: %q cannot stand in it", dir)
+	}
+	return out
 }
 
-// deadline is how long the big program may take to decide.
+// deadline is how long the big program may take to decide and to record. Agents wait
+// for ten seconds where install has set their hooks up.
 const deadline = 8 * time.Second
+
+// patience is how long recording may take, the events of others that are being recorded
+// included.
+const patience = 5 * time.Second
 
 // big finds gatekeeper beside this program.
 func big() (string, error) {

@@ -41,16 +41,16 @@ func (h *hook) record(ctx context.Context, p place, d Decision) error {
 	if d.Server != "" && d.Denied == "" {
 		err = errors.Join(err, session.OpenNotes(p.repo.CommonDir).UsedMCP(e.Session, d.Server))
 	}
-	return errors.Join(err, h.write(p, c.Actor, d))
+	return errors.Join(err, h.write(ctx, p, c.Actor, d))
 }
 
 // write adds the event to the ledger.
-func (h *hook) write(p place, a session.Actor, d Decision) error {
+func (h *hook) write(ctx context.Context, p place, a session.Actor, d Decision) error {
 	e := h.event
 	if e.Kind == agent.Other {
 		return nil
 	}
-	cut, err := session.OpenLedger(p.repo.CommonDir).Add(session.Event{
+	cut, err := session.OpenLedger(p.repo.CommonDir).Add(ctx, session.Event{
 		Time: h.Now(), Actor: a, Kind: string(e.Kind), Phase: string(e.Phase), Call: callID(e),
 		Worktree: p.repo.WorkTree, Paths: pathsOf(p.files), Server: d.Server, Denied: d.Denied,
 	})
@@ -64,16 +64,17 @@ func (h *hook) write(p place, a session.Actor, d Decision) error {
 func (h *hook) call(p place) session.Call {
 	e := h.event
 	a := session.Actor{Tool: e.Tool, Model: e.Model, Session: e.Session}
-	if e.Source != "" && e.Phase == agent.After && (a.Model == provenance.Model{} || a.Tool.Version == "") {
+	settled := a.Model != (provenance.Model{})
+	if e.Source != "" && e.Phase == agent.After && (!settled || a.Tool.Version == "") {
 		found, _ := agent.ResolveModel(e.Source)
 		if a.Tool.Version == "" {
 			a.Tool.Version = found.Version
 		}
-		if a.Model == (provenance.Model{}) {
-			a.Model = found.Model
+		if !settled {
+			a.Model, settled = found.Model, found.Final
 		}
 	}
-	if a.Model == (provenance.Model{}) {
+	if !settled {
 		a.Source = e.Source // some files are written late; the commit looks again
 	}
 	c := session.Call{Actor: a, ID: callID(e), Background: e.Background}
@@ -86,12 +87,13 @@ func (h *hook) call(p place) session.Call {
 	return c
 }
 
-// callID names a call among those of a session, in a form that says nothing else.
+// callID names a call among those of all sessions, in a form that says nothing else. Where
+// an agent has no ids, two that do the same at once are told apart by their sessions.
 func callID(e agent.Event) string {
 	if e.Call == "" {
 		return ""
 	}
-	return agent.SessionID(e.Agent + "\x00" + e.Call)
+	return agent.SessionID(e.Tool.Name + "\x00" + e.Session + "\x00" + e.Agent + "\x00" + e.Call)
 }
 
 func pathsOf(files []agent.FileEdit) (paths []string) {

@@ -229,13 +229,16 @@ func (l *heard) fillVersions() {
 	}
 }
 
-// resolve finds the model of an actor where its hook could not tell it yet.
+// resolve finds the model of an actor where its hook could not tell it for sure. What was
+// found then stands until the agent's files tell of that very call.
 func resolve(a *session.Actor) {
-	if a.Source == "" || a.Model != (provenance.Model{}) {
+	if a.Source == "" {
 		return
 	}
 	found, _ := agent.ResolveModel(a.Source)
-	a.Model = found.Model
+	if found.Final || a.Model == (provenance.Model{}) {
+		a.Model = found.Model
+	}
 	if a.Tool.Version == "" {
 		a.Tool.Version = found.Version
 	}

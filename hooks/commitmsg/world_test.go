@@ -20,6 +20,7 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/hooks/commitmsg"
 	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
@@ -366,7 +367,7 @@ func (w *world) checkSignature(a attestation.Attestation, values []string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	key, err := a.EmbeddedKey()
+	key, err := pubkey.Embedded(a)
 	if err != nil {
 		w.t.Fatal(err)
 	}

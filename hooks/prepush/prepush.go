@@ -142,11 +142,17 @@ func (p push) judge(ctx context.Context) int {
 				continue
 			}
 		}
-		verdict.WriteText(p.hook.Stderr, gate.Words{Refused: "the server will refuse", Warned: "the server will warn about",
-			Last: "nothing was sent; mend the commits and push again"})
-		if verdict.Verdict == gate.Refused {
+		words := gate.Words{Refused: "the server will refuse", Warned: "the server will warn about",
+			Last: "nothing was sent; mend the commits and push again"}
+		overriding := asksOverride(pushArguments())
+		if overriding {
+			words.Last = "it is sent all the same, since it asks for an override"
+		}
+		verdict.WriteText(p.hook.Stderr, words)
+		if verdict.Verdict == gate.Refused && !overriding {
 			return exitRefused
 		}
+		p.tellUnjudged(inForce.Policy)
 		return p.sendRecords(ctx, &inForce)
 	}
 }

@@ -137,7 +137,10 @@ func (p push) git(ctx context.Context, args ...string) (string, error) {
 
 // dryRun reports whether the push only pretends, where that can be seen: then
 // nothing may be sent.
-func dryRun() bool {
+func dryRun() bool { return slices.ContainsFunc(pushArguments(), pretends) }
+
+// pushArguments are those of the git push above, up to --, where they can be seen.
+func pushArguments() []string {
 	for _, above := range agent.Ancestors() {
 		if !above.IsGit() {
 			continue
@@ -146,9 +149,9 @@ func dryRun() bool {
 		if at := slices.Index(args, "--"); at >= 0 {
 			args = args[:at]
 		}
-		return slices.ContainsFunc(args, pretends)
+		return args
 	}
-	return false
+	return nil
 }
 
 // pretends reports whether an argument of git push is --dry-run, cut short as git

@@ -2,6 +2,9 @@
 // git hands over, lets the gate judge them under the policy in force, and tells the
 // pusher in words. post-receive publishes the policy for clones.
 //
+// Who pushes, the source fixed at install says (package pusher). Those whom the policy
+// names may push past refusals with a reason, which they see and the receipt keeps.
+//
 // It fails closed: whatever cannot be read, found, checked or written down refuses the
 // push. An earlier hook of the same name runs after ours has accepted, with the same
 // input. Every push that reaches a verdict, and if it can be those that do not, leave a
@@ -114,8 +117,11 @@ type ruling struct {
 	at      time.Time
 
 	updates  []gate.Update
+	who      *gate.Pusher // nil when that could not be found out
+	override string       // the reason of an override that is allowed, "" for none
 	baseline []change.ID
 	key      attestation.Signer // signs the receipt; nil when none is set
+	retellings
 }
 
 // receive judges a push and leaves a receipt. What cannot be written down is not let in.
@@ -127,12 +133,16 @@ func (h Hook) receive(ctx context.Context, input []byte) int {
 	if code, is := h.asBig(ctx, s, input); is {
 		return code
 	}
-	draft, err := receipt.Open(receipt.In(s.repo.CommonDir)).Begin()
+	draft, err := s.log.Begin()
 	if err != nil {
 		return h.unchecked(withAdvice(err))
 	}
 	defer draft.Close()
-	r := h.judge(ctx, s, draft, input)
+	last, err := s.lastReceipt(ctx)
+	if err != nil {
+		return h.unchecked(withAdvice(err))
+	}
+	r := h.judge(ctx, s, draft, last, input)
 	if r.err != nil {
 		r.code = exitUnchecked
 	}
@@ -150,14 +160,25 @@ func (h Hook) tell(r ruling) int {
 		return h.unchecked(r.err)
 	}
 	r.verdict.WriteText(h.Stderr, r.words)
+	if r.code == exitAccepted {
+		r.retellings.tell(h.Stderr)
+	}
+	h.tellOverride(r)
 	return r.code
 }
 
-// judge looks at a push and tells the draft of its receipt about every commit.
-func (h Hook) judge(ctx context.Context, s server, draft *receipt.Draft, input []byte) ruling {
+// judge looks at a push and tells the draft of its receipt about every commit. The
+// last receipt was written at last.
+func (h Hook) judge(ctx context.Context, s server, draft *receipt.Draft, last time.Time, input []byte) ruling {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	r := ruling{at: h.Now()}
+	var r ruling
+	if r.at, r.err = timeOfReceipt(h.Now(), last); r.err != nil {
+		return r
+	}
+	if r.err = s.repo.CheckVersion(ctx); r.err != nil {
+		return r
+	}
 	if r.err = s.err; r.err != nil {
 		return r
 	}
@@ -167,18 +188,47 @@ func (h Hook) judge(ctx context.Context, s server, draft *receipt.Draft, input [
 	if r.key, r.err = h.receiptKey(ctx, s); r.err != nil {
 		return r
 	}
+	who, err := h.identify(ctx, s, input)
+	if f := refuted(err); f != nil {
+		return r.refuseWhole(nil, *f)
+	}
+	if r.err = err; err != nil {
+		return r
+	}
+	r.who = &gate.Pusher{Identity: who}
 	inForce, err := inforce.Named(ctx, s.repo, s.settings.Value(inforce.Setting))
 	if err != nil {
 		r.verdict, r.words, r.code = badPolicy(err), gate.Words{Refused: "refused", Last: "nothing was stored; tell the server's admin"}, exitBadPolicy
 		return r
 	}
+	r.who = gate.NewPusher(inForce.Policy, who, r.at)
+	var refused *gate.Finding
+	if r.override, refused, r.err = askOverride(s.repo.Getenv, r.who, inForce.Policy); refused != nil {
+		return r.refuseWhole(inForce.Policy, *refused)
+	}
+	if r.err != nil {
+		return r
+	}
 	if r.err = r.askGate(ctx, s, inForce, draft); errors.Is(r.err, context.DeadlineExceeded) {
 		r.err = fmt.Errorf("judging it took longer than %s; push in smaller steps", deadline)
+	}
+	if r.verdict.Verdict != gate.Refused && r.err == nil {
+		var used *gate.Finding
+		if used, r.err = spend(s.repo.CommonDir, who.Ticket, r.at); used != nil {
+			r.who = nil
+			return r.refuseWhole(inForce.Policy, *used)
+		}
 	}
 	r.words = gate.Words{Refused: "refused", Warned: "warning for", Last: "nothing was stored; mend the commits and push again"}
 	if r.verdict.Verdict == gate.Refused {
 		r.code = exitRefused
 	}
+	return r
+}
+
+// refuseWhole refuses a push before any of its refs was looked at.
+func (r ruling) refuseWhole(p *policy.Policy, f gate.Finding) ruling {
+	r.verdict, r.words, r.code = whole(p, f), gate.Words{Refused: "refused", Last: "nothing was stored"}, exitRefused
 	return r
 }
 
@@ -191,8 +241,7 @@ func badPolicy(err error) gate.Verdict {
 	} else if !errors.As(err, &bad) {
 		hint = "an admin looks at git config gatekeeper.policy on the server"
 	}
-	return gate.Verdict{Verdict: gate.Refused, Refs: []gate.RefVerdict{{Verdict: gate.Refused,
-		Findings: []gate.Finding{{Rule: gate.PolicyInvalid, Detail: gate.Plain(detail), Hint: hint}}}}}
+	return whole(nil, gate.Finding{Rule: gate.PolicyInvalid, Detail: gate.Plain(detail), Hint: hint})
 }
 
 // askGate fills in the gate's verdict.
@@ -207,7 +256,11 @@ func (r *ruling) askGate(ctx context.Context, s server, inForce inforce.Policy, 
 	if err != nil {
 		return err
 	}
-	g := gate.Gate{Policy: inForce.Policy, Source: reader, Records: records, Witness: witness{draft}, Now: r.at, Baseline: r.baseline}
+	before := &receipts{log: s.log, repo: reader.Repo}
+	witness := &witness{Draft: draft, retellings: retellings{before: before.refusedChanges}}
+	defer func() { r.retellings = witness.retellings }()
+	g := gate.Gate{Policy: inForce.Policy, Source: reader, Records: records, Receipts: before, Witness: witness, Now: r.at, Baseline: r.baseline,
+		Pusher: r.who, Override: r.override != ""}
 	if forge, err := platformOf(reader.Repo, s.settings); err != nil {
 		return err
 	} else if forge != nil {
@@ -216,7 +269,7 @@ func (r *ruling) askGate(ctx context.Context, s server, inForce inforce.Policy, 
 	if r.verdict, err = g.Push(ctx, r.updates, gate.KeepFaulty); err != nil {
 		return err
 	}
-	return guardPolicy(ctx, reader, inForce, r.updates, &r.verdict)
+	return guardPolicy(ctx, reader, inForce, r)
 }
 
 // publish puts the policy in force where clones can fetch it. A failure is said

@@ -17,9 +17,13 @@ import (
 const patience = time.Minute
 
 // witness writes down every commit as it is judged.
-type witness struct{ *receipt.Draft }
+type witness struct {
+	*receipt.Draft
+	retellings
+}
 
-func (w witness) Judged(c gate.CommitVerdict) error {
+func (w *witness) Judged(c gate.CommitVerdict) error {
+	w.hear(c)
 	id, err := change.ParseID(c.ID)
 	if err != nil {
 		return err
@@ -33,7 +37,17 @@ func (w witness) Judged(c gate.CommitVerdict) error {
 	}
 	slices.Sort(r.Rules)
 	r.Rules = slices.Compact(r.Rules)
-	return w.Commit(c.Ref, id, r)
+	return w.Commit(c.Ref, id, r, c.Statements...)
+}
+
+func (w *witness) Mark() error {
+	w.retellings.mark()
+	return w.Draft.Mark()
+}
+
+func (w *witness) Back() {
+	w.retellings.back()
+	w.Draft.Back()
 }
 
 // write finishes the receipt of a push.
@@ -45,11 +59,18 @@ func (r ruling) write(ctx context.Context, draft *receipt.Draft) error {
 }
 
 // decision is what the receipt says of the push as a whole. Nothing of the environment
-// goes into it.
+// goes into it but the pusher's name and the reason for an override.
 func (r ruling) decision() receipt.Decision {
-	d := receipt.Decision{Time: r.at, Policy: r.verdict.Policy, Verdict: string(r.verdict.Verdict)}
+	d := receipt.Decision{Time: r.at, Pusher: r.pushedBy(), Policy: r.verdict.Policy, Verdict: string(r.verdict.Verdict)}
+	if r.overridden() {
+		d.Override = r.override
+	}
 	if r.err != nil {
 		d.Verdict, d.Reason = receipt.Unchecked, gate.Plain(r.err.Error())
+	}
+	d.Findings = findings(r.retold)
+	if r.verdict.Verdict == gate.Refused {
+		d.Changes = r.refused
 	}
 	judged := slices.EqualFunc(r.verdict.Refs, r.updates, func(v gate.RefVerdict, u gate.Update) bool { return v.Ref == u.Ref })
 	if !judged {
@@ -92,6 +113,7 @@ func (r ruling) excluded() map[change.ID]bool {
 func judgedAs(ref *receipt.Ref, v gate.RefVerdict) {
 	ref.Target, ref.Mode, ref.Verdict = v.Target, v.Mode, string(v.Verdict)
 	ref.Evidence, ref.Via, ref.Binding = string(v.Rule.Evidence), string(v.Rule.Via), string(v.Rule.Binding)
+	ref.Models = v.Rule.Models
 	ref.Judged, ref.Faulty, ref.Findings = int64(v.Judged), int64(v.Faulty), findings(v.Findings)
 }
 

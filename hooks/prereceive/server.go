@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/sshkey"
@@ -21,12 +22,14 @@ const KeySetting = "gatekeeper.receiptKey"
 // A server is the repository of a push and its settings, or why they cannot be read.
 type server struct {
 	repo     *repo.Repo
+	log      *receipt.Log
 	settings *repo.Settings
 	err      error
 }
 
 func (h Hook) open(ctx context.Context) (s server, err error) {
 	if s.repo, err = repo.FromHook(h.Environ, h.Dir); err == nil {
+		s.log = receipt.Open(receipt.In(s.repo.CommonDir))
 		s.settings, s.err = s.repo.Settings(ctx)
 	}
 	return s, err
@@ -75,6 +78,32 @@ func big() (string, error) {
 		return "", err
 	}
 	return exec.LookPath(filepath.Join(filepath.Dir(self), name))
+}
+
+// lastReceipt is the time of the last receipt, zero when there is none.
+func (s server) lastReceipt(ctx context.Context) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	head, err := s.log.Last(ctx)
+	return head.Time, err
+}
+
+// maxSetback is how far a clock may be set back without anybody asking why. Those that
+// are kept by a server of time are set by less.
+const maxSetback = 10 * time.Minute
+
+// timeOfReceipt is the time by which a push is judged: never before that of the last
+// receipt. A clock that was set back further must not make a key valid again that was
+// revoked in the meantime, or an approval that has ended.
+func timeOfReceipt(now, last time.Time) (time.Time, error) {
+	if now.Add(maxSetback).Before(last) {
+		return now, fmt.Errorf("the server's clock says %s, and its last receipt is of %s; set the clock, or, if that was wrong at the time, keep %s elsewhere for the auditor and begin anew",
+			now.UTC().Format(time.RFC3339), last.UTC().Format(time.RFC3339), receipt.Dir)
+	}
+	if now.Before(last) {
+		return last, nil
+	}
+	return now, nil
 }
 
 // withAdvice tells the admin where to look when receipts are not as they were written.

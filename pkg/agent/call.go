@@ -32,7 +32,7 @@ func digest(tool string, input payload.Value) string {
 	h := sha256.New()
 	h.Write([]byte(tool))
 	h.Write([]byte{0})
-	h.Write(input.Compact())
+	h.Write(withoutHooksBack(input.Compact()))
 	return "input:" + hex.EncodeToString(h.Sum(nil)[:8])
 }
 

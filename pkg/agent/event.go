@@ -89,7 +89,7 @@ type Change struct {
 // An MCPCall is a call to a tool of an MCP server. The name of a server is chosen
 // by the person who configures it; what it runs or reaches is Command or URL.
 type MCPCall struct {
-	Name   string // of the tool as the agent calls it: mcp__github__get_issue
+	Name   string // of the tool as the agent calls it: mcp__github__get_issue; "" when it was lost
 	Server string // "" when only Name tells it: see SplitMCP
 	Tool   string // "" as Server
 	// Command or URL are of the server, where the event tells them. Arguments may
@@ -101,6 +101,9 @@ type MCPCall struct {
 const (
 	maxFiles = 10_000 // in one event
 	maxPath  = 4096   // bytes, as Linux has it
+
+	// maxMCPName bounds the names in a call, in bytes. Models take tools of 64.
+	maxMCPName = 500
 )
 
 // Decode reads one payload. The hint is the agent that the hook was set up for;
@@ -110,10 +113,10 @@ const (
 //
 // It opens no file.
 func Decode(hint string, text []byte, environ []string, ancestors []Process) (Event, []error) {
-	top, err := payload.Parse(text)
+	top, broken := payload.Parse(text)
 	d := decoding{top: top, env: environment(environ)}
-	if err != nil {
-		d.note(err)
+	if broken != nil {
+		d.note(broken)
 	}
 	name, err := identify(hint, top, d.env, ancestors)
 	if err != nil {
@@ -127,6 +130,9 @@ func Decode(hint string, text []byte, environ []string, ancestors []Process) (Ev
 		}
 	}
 	d.read(name)
+	if broken != nil {
+		d.lost()
+	}
 	d.finish()
 	return d.event, d.notes
 }
@@ -170,6 +176,15 @@ func (d *decoding) read(name string) {
 	}
 }
 
+// lost takes a call whose tool stood behind the fault of a broken payload for one to an
+// MCP server: large arguments must not hide what is called.
+func (d *decoding) lost() {
+	named := first(d.top.At("tool_name"), d.top.At("toolName")) != ""
+	if d.event.Phase == Before && d.event.Kind == Other && !named {
+		d.mcp("", "", "")
+	}
+}
+
 // unknown reads what an event of nobody known has in common with others: enough
 // to judge a call to an MCP server.
 func (d *decoding) unknown() {
@@ -185,6 +200,10 @@ func (d *decoding) finish() {
 			d.note(fmt.Errorf("%.40q… is dropped: too long, or more than a line", *s))
 			*s = ""
 		}
+	}
+	if m := e.MCP; m != nil && max(len(m.Name), len(m.Server), len(m.Tool)) > maxMCPName {
+		d.note(fmt.Errorf("%.40q… is dropped: too long for the name of an MCP tool", m.Name))
+		e.MCP = &MCPCall{}
 	}
 	if acts := e.Kind == Edit || e.Kind == Shell || e.Kind == MCP; acts && e.Phase == "" {
 		e.Kind = Other // a question about a tool, not its use

@@ -1,6 +1,10 @@
 package agent
 
-import "github.com/gatekeeper-git/gatekeeper/pkg/agent/payload"
+import (
+	"strings"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/agent/payload"
+)
 
 // geminiCLI is a node script that starts itself a second time.
 func geminiCLI() agent {
@@ -53,6 +57,9 @@ func (d *decoding) geminiTool() {
 	case "run_shell_command":
 		e.Kind = Shell
 		e.Background = input.At("is_background").IsTrue()
+	}
+	if strings.HasPrefix(name, "mcp_") { // even where the rest is lost, or was too large
+		d.mcp(name, "", "")
 	}
 	if server := t.At("mcp_context"); server.IsObject() {
 		d.mcp(name, server.At("server_name").String(), server.At("tool_name").String())

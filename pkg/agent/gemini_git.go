@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/agent/payload"
@@ -9,6 +11,25 @@ import (
 // GeminiGitHooks is the git config key that lets git's hooks run in commits that Gemini
 // CLI makes, which switches them off in the shells that it starts.
 const GeminiGitHooks = "gatekeeper.geminiGitHooks"
+
+// What stands before a command that git's hooks run in, around their directory.
+const (
+	hooksBack = "export GIT_CONFIG_COUNT=9 GIT_CONFIG_KEY_8=core.hooksPath GIT_CONFIG_VALUE_8="
+	hooksEnd  = "; "
+)
+
+// withoutHooksBack is the JSON of a call's arguments as the model wrote them, so that the call is
+// the same before and after GeminiWithGitHooks.
+func withoutHooksBack(input []byte) []byte {
+	before, rest, ok := bytes.Cut(input, []byte(`"command":"`+hooksBack))
+	if !ok {
+		return input
+	}
+	if _, rest, ok = bytes.Cut(rest, []byte(hooksEnd)); !ok {
+		return input
+	}
+	return slices.Concat(before, []byte(`"command":"`), rest)
+}
 
 // GeminiWithGitHooks is the answer to Gemini CLI's BeforeTool event of a shell command
 // with which git runs the hooks of a directory in that command; nil when the event is
@@ -27,6 +48,6 @@ func GeminiWithGitHooks(event []byte, hooks string) []byte {
 	if top.At("hook_event_name").String() != "BeforeTool" || command == "" {
 		return nil
 	}
-	command = "export GIT_CONFIG_COUNT=9 GIT_CONFIG_KEY_8=core.hooksPath GIT_CONFIG_VALUE_8=" + hooks + "; " + command
-	return []byte(`{"hookSpecificOutput":{"hookEventName":"BeforeTool","tool_input":{"command":` + payload.Quote(command) + `}}}`)
+	command = hooksBack + hooks + hooksEnd + command
+	return []byte(`{"hookSpecificOutput":{"hookEventName":"BeforeTool","tool_input":{"command":` + payload.Quote(command) + "}}}\n")
 }

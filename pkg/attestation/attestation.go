@@ -47,7 +47,7 @@ func (e *MalformedError) Error() string {
 const timeLayout = "2006-01-02T15:04:05Z"
 
 // Parse reads the value of an AI-Attestation trailer. It does not look into the
-// signature: EmbeddedKey and Verify do. Errors are *MalformedError.
+// signature: KeyBlob and Verify do. Errors are *MalformedError.
 func Parse(value string) (Attestation, error) {
 	p := parser{value: value}
 	a, err := p.attestation()

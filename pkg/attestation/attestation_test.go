@@ -1,4 +1,4 @@
-package attestation
+package attestation_test
 
 import (
 	"bytes"
@@ -21,6 +21,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 )
 
 var values = []string{
@@ -28,8 +31,8 @@ var values = []string{
 	"unknown/unknown unknown/unknown lines=unknown/57 via=process session=unknown",
 }
 
-func claim() Attestation {
-	a := Attestation{Time: time.Date(2026, 11, 23, 7, 12, 45, 0, time.UTC)}
+func claim() attestation.Attestation {
+	a := attestation.Attestation{Time: time.Date(2026, 11, 23, 7, 12, 45, 0, time.UTC)}
 	for i := range a.Bind {
 		a.Bind[i], a.Change[i] = byte(i), byte(255-i)
 	}
@@ -50,13 +53,13 @@ var keys = sync.OnceValue(func() map[string]crypto.Signer {
 	}
 })
 
-func signed(t testing.TB, key crypto.Signer) (Attestation, PublicKey) {
+func signed(t testing.TB, key crypto.Signer) (attestation.Attestation, attestation.PublicKey) {
 	t.Helper()
-	s, err := NewSigner(key)
+	s, err := pubkey.NewSigner(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := Sign(context.Background(), s, values, claim())
+	a, err := attestation.Sign(context.Background(), s, values, claim())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,17 +71,17 @@ func TestSign(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a, pub := signed(t, key)
 
-			back, err := Parse(a.String())
+			back, err := attestation.Parse(a.String())
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(a, back); diff != "" {
 				t.Errorf("the value reads back differently (-signed +read):\n%s", diff)
 			}
-			if err := Verify(values, back, pub); err != nil {
+			if err := attestation.Verify(values, back, pub); err != nil {
 				t.Errorf("verify: %v", err)
 			}
-			embedded, err := back.EmbeddedKey()
+			embedded, err := pubkey.Embedded(back)
 			if err != nil || !embedded.Equal(pub) {
 				t.Errorf("embedded key: %v, %v", embedded.Fingerprint(), err)
 			}
@@ -88,7 +91,7 @@ func TestSign(t *testing.T) {
 
 func TestVerifyRefuses(t *testing.T) {
 	a, pub := signed(t, keys()["ed25519"])
-	changed := func(change func(*Attestation)) Attestation {
+	changed := func(change func(*attestation.Attestation)) attestation.Attestation {
 		b := a
 		change(&b)
 		return b
@@ -97,18 +100,18 @@ func TestVerifyRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		values []string
-		a      Attestation
+		a      attestation.Attestation
 	}{
 		{"another model", []string{other, values[1]}, a},
 		{"records in another order", []string{values[1], values[0]}, a},
 		{"a record less", values[:1], a},
-		{"another time", values, changed(func(a *Attestation) { a.Time = a.Time.Add(time.Second) })},
-		{"another bind", values, changed(func(a *Attestation) { a.Bind[0] ^= 1 })},
-		{"another change", values, changed(func(a *Attestation) { a.Change[0] ^= 1 })},
-		{"a field more", values, changed(func(a *Attestation) { a.Extra = []string{"trace=x"} })},
+		{"another time", values, changed(func(a *attestation.Attestation) { a.Time = a.Time.Add(time.Second) })},
+		{"another bind", values, changed(func(a *attestation.Attestation) { a.Bind[0] ^= 1 })},
+		{"another change", values, changed(func(a *attestation.Attestation) { a.Change[0] ^= 1 })},
+		{"a field more", values, changed(func(a *attestation.Attestation) { a.Extra = []string{"trace=x"} })},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := Verify(tt.values, tt.a, pub); !errors.Is(err, ErrSignature) {
+			if err := attestation.Verify(tt.values, tt.a, pub); !errors.Is(err, attestation.ErrSignature) {
 				t.Errorf("got %v, want ErrSignature", err)
 			}
 		})
@@ -116,18 +119,26 @@ func TestVerifyRefuses(t *testing.T) {
 
 	t.Run("values that would change the shape of the statement", func(t *testing.T) {
 		split := []string{values[0] + `","` + values[1]}
-		if err := Verify(split, a, pub); err == nil || errors.Is(err, ErrSignature) {
+		if err := attestation.Verify(split, a, pub); err == nil || errors.Is(err, attestation.ErrSignature) {
 			t.Errorf("got %v, want an error about the character", err)
 		}
 	})
 	t.Run("nothing to attest", func(t *testing.T) {
-		if err := Verify(nil, a, pub); err == nil {
+		if err := attestation.Verify(nil, a, pub); err == nil {
 			t.Error("a signature over no record was accepted")
+		}
+	})
+	t.Run("no key at all", func(t *testing.T) {
+		for _, scheme := range []attestation.Scheme{attestation.SSHSIG, attestation.DSSE} {
+			err := attestation.VerifyStatement(attestation.Statement(values, a), scheme, a.Sig, attestation.PublicKey{})
+			if !errors.Is(err, attestation.ErrSignature) {
+				t.Errorf("%s: %v", scheme, err)
+			}
 		}
 	})
 	t.Run("a key that the attestation does not name", func(t *testing.T) {
 		_, another := signed(t, keys()["ecdsa P-256"])
-		if err := Verify(values, a, another); err == nil {
+		if err := attestation.Verify(values, a, another); err == nil {
 			t.Error("accepted")
 		}
 	})
@@ -136,7 +147,7 @@ func TestVerifyRefuses(t *testing.T) {
 func TestStatementIsTheJSONItLooksLike(t *testing.T) {
 	a, _ := signed(t, keys()["ed25519"])
 	a.Extra = []string{"trace=abc", "later=A-Z.az_09:/@+,=%25"}
-	statement := Statement(values, a)
+	statement := attestation.Statement(values, a)
 
 	type digestSet struct {
 		SHA256 string `json:"sha256"`
@@ -177,23 +188,6 @@ func TestStatementIsTheJSONItLooksLike(t *testing.T) {
 	}
 }
 
-func TestNoAllowedCharacterNeedsAnEscape(t *testing.T) {
-	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@+,=%- "
-	for i := range 256 {
-		c := byte(i)
-		if want := strings.IndexByte(alphabet, c) >= 0; allowed(c) != want {
-			t.Errorf("%q allowed: %v, want %v", c, allowed(c), want)
-		}
-		if !allowed(c) {
-			continue
-		}
-		text, err := json.Marshal(string(rune(c)))
-		if want := `"` + string(rune(c)) + `"`; err != nil || string(text) != want {
-			t.Errorf("%q is written %s in JSON", c, text)
-		}
-	}
-}
-
 func TestParse(t *testing.T) {
 	const (
 		head = "v1 key=SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA time=2026-11-23T07:12:45Z" +
@@ -209,7 +203,7 @@ func TestParse(t *testing.T) {
 		{"the longest", head + sig + strings.Repeat("A", 1848)},
 	} {
 		t.Run("accepts "+tt.name, func(t *testing.T) {
-			a, err := Parse(tt.value)
+			a, err := attestation.Parse(tt.value)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -269,11 +263,11 @@ func TestParse(t *testing.T) {
 		{"a base64url signature", head + " sig=dsse:AA-_", len(head) + 1},
 		{"a field after the signature", head + sig + " a=b", len(head+sig) + 1},
 		{"two signatures", head + sig + sig, len(head+sig) + 1},
-		{"too much", head + sig + strings.Repeat("A", 1852), MaxValue},
+		{"too much", head + sig + strings.Repeat("A", 1852), attestation.MaxValue},
 	} {
 		t.Run("refuses "+tt.name, func(t *testing.T) {
-			a, err := Parse(tt.value)
-			var malformed *MalformedError
+			a, err := attestation.Parse(tt.value)
+			var malformed *attestation.MalformedError
 			if !errors.As(err, &malformed) {
 				t.Fatalf("got %v, %v; want a MalformedError", a, err)
 			}
@@ -285,40 +279,40 @@ func TestParse(t *testing.T) {
 }
 
 func TestSignRefuses(t *testing.T) {
-	s, err := NewSigner(keys()["ed25519"])
+	s, err := pubkey.NewSigner(keys()["ed25519"])
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
 		name   string
 		values []string
-		change func(*Attestation)
+		change func(*attestation.Attestation)
 	}{
-		{"no records", nil, func(*Attestation) {}},
-		{"a quote in a record", []string{`a"b`}, func(*Attestation) {}},
-		{"a field with a space", values, func(a *Attestation) { a.Extra = []string{"a=b c"} }},
-		{"no time", values, func(a *Attestation) { a.Time = time.Time{} }},
-		{"a value that would be too long", values, func(a *Attestation) { a.Extra = []string{"a=" + strings.Repeat("x", 1700)} }},
+		{"no records", nil, func(*attestation.Attestation) {}},
+		{"a quote in a record", []string{`a"b`}, func(*attestation.Attestation) {}},
+		{"a field with a space", values, func(a *attestation.Attestation) { a.Extra = []string{"a=b c"} }},
+		{"no time", values, func(a *attestation.Attestation) { a.Time = time.Time{} }},
+		{"a value that would be too long", values, func(a *attestation.Attestation) { a.Extra = []string{"a=" + strings.Repeat("x", 1700)} }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := claim()
 			tt.change(&a)
-			if a, err := Sign(context.Background(), s, tt.values, a); err == nil {
+			if a, err := attestation.Sign(context.Background(), s, tt.values, a); err == nil {
 				t.Errorf("signed %s", a)
 			}
 		})
 	}
 	t.Run("a signature that does not verify", func(t *testing.T) {
-		if a, err := Sign(context.Background(), broken{s}, values, claim()); !errors.Is(err, ErrSignature) {
+		if a, err := attestation.Sign(context.Background(), broken{s}, values, claim()); !errors.Is(err, attestation.ErrSignature) {
 			t.Errorf("got %s, %v", a, err)
 		}
 	})
 }
 
 // broken is a key service that signs something else than it was asked to.
-type broken struct{ Signer }
+type broken struct{ attestation.Signer }
 
-func (b broken) Sign(ctx context.Context, statement []byte) (Scheme, []byte, error) {
+func (b broken) Sign(ctx context.Context, statement []byte) (attestation.Scheme, []byte, error) {
 	return b.Signer.Sign(ctx, append(statement, ' '))
 }
 
@@ -356,7 +350,7 @@ func TestOpenSSHAcceptsOurSignatures(t *testing.T) {
 			allowed := write(t, filepath.Join(dir, "allowed_signers"),
 				[]byte(`alice@example.com namespaces="gatekeeper" `+pub.AuthorizedKey()+"\n"))
 			signature := write(t, filepath.Join(dir, "sig"), armored)
-			out := sshKeygen(t, Statement(values, a), "-Y", "verify", "-n", "gatekeeper", "-f", allowed,
+			out := sshKeygen(t, attestation.Statement(values, a), "-Y", "verify", "-n", "gatekeeper", "-f", allowed,
 				"-I", "alice@example.com", "-s", signature)
 			if !strings.Contains(string(out), "Good \"gatekeeper\" signature for alice@example.com") ||
 				!strings.Contains(string(out), pub.Fingerprint()) {
@@ -378,13 +372,13 @@ func TestWeAcceptOpenSSHSignatures(t *testing.T) {
 			sshKeygen(t, nil, "-q", "-t", tt.typ, "-b", tt.bits, "-N", "", "-C", "x", "-f", path)
 			key := readPub(t, path+".pub")
 			a := claim()
-			a.Key, a.Scheme = key.Fingerprint(), SSHSIG
-			armored := sshKeygen(t, Statement(values, a), "-Y", "sign", "-q", "-n", "gatekeeper", "-f", path)
+			a.Key, a.Scheme = key.Fingerprint(), attestation.SSHSIG
+			armored := sshKeygen(t, attestation.Statement(values, a), "-Y", "sign", "-q", "-n", "gatekeeper", "-f", path)
 			var err error
-			if a.Sig, err = ParseArmored(armored); err != nil {
+			if a.Sig, err = attestation.ParseArmored(armored); err != nil {
 				t.Fatal(err)
 			}
-			if err := Verify(values, a, key); err != nil {
+			if err := attestation.Verify(values, a, key); err != nil {
 				t.Error(err)
 			}
 			again, err := a.Armored()
@@ -399,13 +393,13 @@ func TestWeAcceptOpenSSHSignatures(t *testing.T) {
 	}
 }
 
-func readPub(t testing.TB, path string) PublicKey {
+func readPub(t testing.TB, path string) attestation.PublicKey {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := ParsePublicKey(blobOf(t, strings.Fields(string(text))[1]))
+	key, err := pubkey.ParseAuthorizedKey(string(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package attestation
+package attestation_test
 
 import (
 	"crypto/sha256"
@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 )
 
 // A detachedVector is a text and what becomes of it: where it is kept, or why not.
@@ -34,7 +37,7 @@ func detachedVectors(t testing.TB) []detachedVector {
 func TestDetachedVectors(t *testing.T) {
 	for _, v := range detachedVectors(t) {
 		t.Run(v.Name, func(t *testing.T) {
-			d, err := ParseDetached([]byte(v.Text))
+			d, err := attestation.ParseDetached([]byte(v.Text))
 			if v.Malformed != "" {
 				if err == nil || !strings.Contains(err.Error(), v.Malformed) {
 					t.Errorf("error %v, want %q", err, v.Malformed)
@@ -59,18 +62,18 @@ func TestDetachedVectors(t *testing.T) {
 
 func TestADetachedAttestationSignsWhatItsLinesSay(t *testing.T) {
 	a, pub := signed(t, keys()["ed25519"])
-	d, err := ParseDetached([]byte(Detached{values, a}.String()))
+	d, err := attestation.ParseDetached([]byte(attestation.Detached{Provenance: values, Attestation: a}.String()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Verify(d.Provenance, d.Attestation, pub); err != nil {
+	if err := attestation.Verify(d.Provenance, d.Attestation, pub); err != nil {
 		t.Error(err)
 	}
 	forged := strings.Replace(d.String(), "sonnet", "opus", 1)
-	if d, err = ParseDetached([]byte(forged)); err != nil {
+	if d, err = attestation.ParseDetached([]byte(forged)); err != nil {
 		t.Fatal(err)
 	}
-	if err := Verify(d.Provenance, d.Attestation, pub); err == nil {
+	if err := attestation.Verify(d.Provenance, d.Attestation, pub); err == nil {
 		t.Error("another model is signed, too")
 	}
 }
@@ -78,35 +81,37 @@ func TestADetachedAttestationSignsWhatItsLinesSay(t *testing.T) {
 func TestADetachedAttestationHasALargestSize(t *testing.T) {
 	a, _ := signed(t, keys()["ed25519"])
 	// Of lines of any length up to the largest, so that both sides of the limit are met.
-	d := Detached{nil, a}
+	d := attestation.Detached{Attestation: a}
 	line := func(n int) string { return strings.Repeat("a", n) }
-	room := func() int { return MaxDetached - len(d.String()) - len(provenanceLine) - 1 }
+	room := func() int { return attestation.MaxDetached - len(d.String()) - len("AI-Provenance: ") - 1 }
 	for room() > 2048 {
-		d.Provenance = append(d.Provenance, line(2048-len(provenanceLine)))
+		d.Provenance = append(d.Provenance, line(2048-len("AI-Provenance: ")))
 	}
 	d.Provenance = append(d.Provenance, line(room()))
-	if n := len(d.String()); n != MaxDetached {
+	if n := len(d.String()); n != attestation.MaxDetached {
 		t.Fatalf("%d bytes", n)
 	}
-	if _, err := ParseDetached([]byte(d.String())); err != nil {
+	if _, err := attestation.ParseDetached([]byte(d.String())); err != nil {
 		t.Errorf("at the limit: %v", err)
 	}
 	d.Provenance[len(d.Provenance)-1] += "a"
-	if _, err := ParseDetached([]byte(d.String())); err == nil || !strings.Contains(err.Error(), "65537 bytes, at most 65536") {
+	if _, err := attestation.ParseDetached([]byte(d.String())); err == nil || !strings.Contains(err.Error(), "65537 bytes, at most 65536") {
 		t.Errorf("above the limit: %v", err)
 	}
 }
 
 // keyID is the same in other words: what ssh-keygen -l prints is the base64 of a hash.
-func keyID(key PublicKey) string { return fmt.Sprintf("%x", sha256.Sum256(key.Blob()))[:16] }
+func keyID(key attestation.PublicKey) string {
+	return fmt.Sprintf("%x", sha256.Sum256(key.Blob()))[:16]
+}
 
 func TestKeyID(t *testing.T) {
 	for name, key := range keys() {
-		pub, err := NewPublicKey(key.Public())
+		pub, err := pubkey.New(key.Public())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := KeyID(pub.Fingerprint()); got != keyID(pub) {
+		if got := attestation.KeyID(pub.Fingerprint()); got != keyID(pub) {
 			t.Errorf("%s: %q, want %q", name, got, keyID(pub))
 		}
 	}
@@ -117,7 +122,7 @@ func TestKeyID(t *testing.T) {
 		"padded": good + "=", "cut short": good[:len(good)-1], "too long": good + "AAAA", "stray bits": stray(good),
 		"base64url": "SHA256:" + strings.Repeat("_", 43), "a newline": good + "\n", "a path": "SHA256:../../../../../../../../../../../../../../x",
 	} {
-		if got := KeyID(fingerprint); got != "" && fingerprint != good {
+		if got := attestation.KeyID(fingerprint); got != "" && fingerprint != good {
 			t.Errorf("%s: %q has the id %q", name, fingerprint, got)
 		}
 	}
@@ -128,14 +133,14 @@ func FuzzParseDetached(f *testing.F) {
 		f.Add([]byte(v.Text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		d, err := ParseDetached(text)
+		d, err := attestation.ParseDetached(text)
 		if err != nil {
 			return
 		}
 		if got := d.String(); got != string(text) {
 			t.Fatalf("read %q, writes %q", text, got)
 		}
-		again, err := ParseDetached([]byte(d.String()))
+		again, err := attestation.ParseDetached([]byte(d.String()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +166,7 @@ func FuzzKeyID(f *testing.F) {
 	f.Add("SHA256:z/fSv0Z0RZS+Lccbc6ZoOWwt/fbj1VFJGSBKQbo4icE")
 	f.Add("SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
 	f.Fuzz(func(t *testing.T, fingerprint string) {
-		id := KeyID(fingerprint)
+		id := attestation.KeyID(fingerprint)
 		if id == "" {
 			return
 		}

@@ -10,9 +10,11 @@
 // could be counted twice.
 //
 // The package is linked into programs that run at every commit: it uses a lean
-// part of the standard library only. Keys in agents and behind passphrases are
-// read by package sshkey, PEM keys and key management services by package kms.
-// Whose signature counts is the question of package trust.
+// part of the standard library only, and makes no other signatures than those of
+// plain Ed25519 keys. All kinds of keys are known to package pubkey, whose keys Verify
+// takes. Keys in agents and behind passphrases are found by package sshkey, PEM keys
+// and key management services by package kms. Whose signature counts is the question
+// of package trust.
 //
 // # The value
 //

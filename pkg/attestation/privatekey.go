@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"encoding/pem"
 	"errors"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/wire"
 )
 
 // ErrNotPlain reports a private key file that is not an unencrypted OpenSSH
@@ -32,32 +34,32 @@ func ReadKey(file []byte) (ed25519.PrivateKey, error) {
 	if !ok {
 		return nil, ErrNotPlain
 	}
-	w := wire{rest: body}
-	cipher, kdf, kdfOptions := w.string(), w.string(), w.string()
-	keys, public, private := w.uint32(), w.string(), w.string()
-	if !w.done() || string(cipher) != "none" || string(kdf) != "none" || len(kdfOptions) != 0 || keys != 1 {
+	w := wire.Reader{Rest: body}
+	cipher, kdf, kdfOptions := w.Bytes(), w.Bytes(), w.Bytes()
+	keys, public, private := w.Uint32(), w.Bytes(), w.Bytes()
+	if !w.Done() || string(cipher) != "none" || string(kdf) != "none" || len(kdfOptions) != 0 || keys != 1 {
 		return nil, ErrNotPlain
 	}
-	pub := wire{rest: public}
-	if string(pub.string()) != typeEd25519 {
+	pub := wire.Reader{Rest: public}
+	if string(pub.Bytes()) != TypeEd25519 {
 		return nil, ErrNotPlain
 	}
-	point := pub.string()
-	if !pub.done() {
+	point := pub.Bytes()
+	if !pub.Done() {
 		return nil, ErrNotPlain
 	}
 	return readEd25519(point, private)
 }
 
 func readEd25519(public, private []byte) (ed25519.PrivateKey, error) {
-	w := wire{rest: private}
-	check1, check2 := w.uint32(), w.uint32()
-	typ, point, both := w.string(), w.string(), w.string()
-	w.string() // the comment
-	if w.bad || check1 != check2 || string(typ) != typeEd25519 || len(both) != ed25519.PrivateKeySize {
+	w := wire.Reader{Rest: private}
+	check1, check2 := w.Uint32(), w.Uint32()
+	typ, point, both := w.Bytes(), w.Bytes(), w.Bytes()
+	w.Bytes() // the comment
+	if w.Bad || check1 != check2 || string(typ) != TypeEd25519 || len(both) != ed25519.PrivateKeySize {
 		return nil, errors.New("the private key file is damaged")
 	}
-	for i, pad := range w.rest {
+	for i, pad := range w.Rest {
 		if int(pad) != i+1 {
 			return nil, errors.New("the private key file is damaged: bad padding")
 		}
@@ -75,26 +77,26 @@ func readEd25519(public, private []byte) (ed25519.PrivateKey, error) {
 // in it is not encrypted.
 func MarshalKey(key ed25519.PrivateKey, comment string) []byte {
 	point := key.Public().(ed25519.PublicKey)
-	public := appendString(appendString(nil, typeEd25519), point)
+	public := wire.AppendString(wire.AppendString(nil, TypeEd25519), point)
 
 	// Two equal numbers tell a reader of an encrypted key that the passphrase was
 	// right. Here any will do, and one from the key keeps the file reproducible.
 	sum := sha256.Sum256(key.Seed())
 	private := append(append([]byte{}, sum[:4]...), sum[:4]...)
-	private = appendString(private, typeEd25519)
-	private = appendString(private, []byte(point))
-	private = appendString(private, []byte(key))
-	private = appendString(private, comment)
+	private = wire.AppendString(private, TypeEd25519)
+	private = wire.AppendString(private, []byte(point))
+	private = wire.AppendString(private, []byte(key))
+	private = wire.AppendString(private, comment)
 	for pad := byte(1); len(private)%keyBlockLen != 0; pad++ {
 		private = append(private, pad)
 	}
 
 	b := []byte(keyMagic)
-	b = appendString(b, "none")
-	b = appendString(b, "none")
-	b = appendString(b, "")
+	b = wire.AppendString(b, "none")
+	b = wire.AppendString(b, "none")
+	b = wire.AppendString(b, "")
 	b = binary.BigEndian.AppendUint32(b, 1)
-	b = appendString(b, public)
-	b = appendString(b, private)
+	b = wire.AppendString(b, public)
+	b = wire.AppendString(b, private)
 	return pem.EncodeToMemory(&pem.Block{Type: keyPEMType, Bytes: b})
 }

@@ -69,6 +69,9 @@ func Verify(provenanceValues []string, a Attestation, key PublicKey) error {
 // VerifyStatement reports whether key made the signature over a statement, of any
 // predicate type; Verify is for those of commits. Errors are as there.
 func VerifyStatement(statement []byte, scheme Scheme, signature []byte, key PublicKey) error {
+	if key.IsZero() {
+		return ErrSignature
+	}
 	switch scheme {
 	case SSHSIG:
 		sig, err := parseSSHSIG(signature)
@@ -77,7 +80,7 @@ func VerifyStatement(statement []byte, scheme Scheme, signature []byte, key Publ
 		}
 		return sig.verify(key, SSHData(statement))
 	case DSSE:
-		return verifyDSSE(key, statement, signature)
+		return key.verifier.Verify(DSSE, PAE(statement), signature)
 	}
 	return fmt.Errorf("signature scheme %q is neither sshsig nor dsse", shorten(string(scheme)))
 }

@@ -1,4 +1,4 @@
-package attestation
+package attestation_test
 
 import (
 	"bytes"
@@ -21,6 +21,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/wire"
 )
 
 var update = flag.Bool("update", false, "make the vectors in testdata/vectors/attestation anew")
@@ -81,15 +85,15 @@ func readVector(t testing.TB, path string) vector {
 
 // judge takes the steps of a verifier and says at which one it ends.
 func (v vector) judge() (outcome string, err error) {
-	a, err := Parse(v.attestation)
+	a, err := attestation.Parse(v.attestation)
 	if err != nil {
 		return "malformed", err
 	}
-	key, err := ParseAuthorizedKey(v.key)
+	key, err := pubkey.ParseAuthorizedKey(v.key)
 	if err != nil {
 		return "key refused", err
 	}
-	if err := Verify(v.provenance, a, key); err != nil {
+	if err := attestation.Verify(v.provenance, a, key); err != nil {
 		return "invalid", err
 	}
 	return "accepted", nil
@@ -113,11 +117,11 @@ func TestVectors(t *testing.T) {
 			if v.statement == "" {
 				return
 			}
-			a, err := Parse(v.attestation)
+			a, err := attestation.Parse(v.attestation)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := string(Statement(v.provenance, a)); got != v.statement {
+			if got := string(attestation.Statement(v.provenance, a)); got != v.statement {
 				t.Errorf("statement\n%s\nwant\n%s", got, v.statement)
 			}
 		})
@@ -134,22 +138,32 @@ type blobParts struct {
 }
 
 func (p blobParts) bytes() []byte {
-	b := binary.BigEndian.AppendUint32([]byte(sshsigMagic), p.version)
-	b = appendString(b, p.key)
-	b = appendString(b, p.namespace)
-	b = appendString(b, p.reserved)
-	b = appendString(b, p.hash)
-	inner := appendString(appendString(nil, p.format), p.signature)
-	b = appendString(b, append(inner, p.inside...))
+	b := binary.BigEndian.AppendUint32([]byte("SSHSIG"), p.version)
+	b = wire.AppendString(b, p.key)
+	b = wire.AppendString(b, p.namespace)
+	b = wire.AppendString(b, p.reserved)
+	b = wire.AppendString(b, p.hash)
+	inner := wire.AppendString(wire.AppendString(nil, p.format), p.signature)
+	b = wire.AppendString(b, append(inner, p.inside...))
 	return append(b, p.tail...)
+}
+
+// takeApart reads what bytes writes, of a blob that is in order.
+func takeApart(blob []byte) (p blobParts) {
+	w := wire.Reader{Rest: blob[len("SSHSIG"):]}
+	p.version, p.key = w.Uint32(), w.Bytes()
+	p.namespace, p.reserved, p.hash = string(w.Bytes()), string(w.Bytes()), string(w.Bytes())
+	inner := wire.Reader{Rest: w.Bytes()}
+	p.format, p.signature = string(inner.Bytes()), inner.Bytes()
+	return p
 }
 
 // signedData is what those parts would have an SSH key sign.
 func (p blobParts) signedData(sum []byte) []byte {
-	b := appendString([]byte(sshsigMagic), p.namespace)
-	b = appendString(b, p.reserved)
-	b = appendString(b, p.hash)
-	return appendString(b, sum)
+	b := wire.AppendString([]byte("SSHSIG"), p.namespace)
+	b = wire.AppendString(b, p.reserved)
+	b = wire.AppendString(b, p.hash)
+	return wire.AppendString(b, sum)
 }
 
 // makeVectors writes the vectors anew, with new ECDSA and RSA keys.
@@ -172,8 +186,8 @@ func makeVectors(t *testing.T) {
 		}
 		return b
 	}
-	public := func(key crypto.Signer) PublicKey {
-		k, err := NewPublicKey(key.Public())
+	public := func(key crypto.Signer) attestation.PublicKey {
+		k, err := pubkey.New(key.Public())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,21 +196,21 @@ func makeVectors(t *testing.T) {
 	put := func(expect, name, why string, v vector) {
 		v.expect, v.why = expect, why
 		if expect != "malformed" {
-			a, err := Parse(v.attestation)
+			a, err := attestation.Parse(v.attestation)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			v.statement = string(Statement(v.provenance, a))
+			v.statement = string(attestation.Statement(v.provenance, a))
 		}
 		file := strings.ReplaceAll(expect, " ", "-") + "-" + name + ".txt"
 		if err := os.WriteFile(filepath.Join(vectorDir, file), []byte(v.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	of := func(key string, a Attestation) vector {
+	of := func(key string, a attestation.Attestation) vector {
 		return vector{key: key, provenance: values, attestation: a.String()}
 	}
-	good := func(key crypto.Signer) (Attestation, vector) {
+	good := func(key crypto.Signer) (attestation.Attestation, vector) {
 		a, pub := signed(t, key)
 		return a, of(pub.AuthorizedKey(), a)
 	}
@@ -208,10 +222,10 @@ func makeVectors(t *testing.T) {
 		_, v := good(key)
 		put("accepted", name, "an SSH signature", v)
 	}
-	dsseOver := func(key crypto.Signer, data func(statement []byte) []byte, hash crypto.Hash) Attestation {
+	dsseOver := func(key crypto.Signer, data func(statement []byte) []byte, hash crypto.Hash) attestation.Attestation {
 		a := claim()
-		a.Key, a.Scheme = public(key).Fingerprint(), DSSE
-		message := data(Statement(values, a))
+		a.Key, a.Scheme = public(key).Fingerprint(), attestation.DSSE
+		message := data(attestation.Statement(values, a))
 		if hash != 0 {
 			h := hash.New()
 			h.Write(message)
@@ -221,12 +235,12 @@ func makeVectors(t *testing.T) {
 		return a
 	}
 	for name, key := range map[string]crypto.Signer{"dsse-ed25519": ed, "dsse-ecdsa-p256": p256, "dsse-ecdsa-p384": p384, "dsse-rsa-3072": rsa3072} {
-		a := dsseOver(key, PAE, DSSEHash(public(key)))
+		a := dsseOver(key, attestation.PAE, pubkey.DSSEHash(public(key)))
 		put("accepted", name, "a DSSE signature", of(public(key).AuthorizedKey(), a))
 	}
-	sshOver := func(values []string, a Attestation) vector {
-		a.Key, a.Scheme = public(ed).Fingerprint(), SSHSIG
-		a.Sig = must(SSHBlob(public(ed), typeEd25519, ed25519.Sign(ed, SSHData(Statement(values, a)))))
+	sshOver := func(values []string, a attestation.Attestation) vector {
+		a.Key, a.Scheme = public(ed).Fingerprint(), attestation.SSHSIG
+		a.Sig = must(attestation.SSHBlob(public(ed), attestation.TypeEd25519, ed25519.Sign(ed, attestation.SSHData(attestation.Statement(values, a)))))
 		return vector{key: public(ed).AuthorizedKey(), provenance: values, attestation: a.String()}
 	}
 	withExtra := claim()
@@ -255,8 +269,8 @@ func makeVectors(t *testing.T) {
 
 	// SSH signatures in another form.
 	edBlob := func() blobParts {
-		return blobParts{version: 1, key: public(ed).Blob(), namespace: Namespace, hash: sshsigHash, format: typeEd25519,
-			signature: ed25519.Sign(ed, SSHData(Statement(values, a)))}
+		return blobParts{version: 1, key: public(ed).Blob(), namespace: attestation.Namespace, hash: "sha512", format: attestation.TypeEd25519,
+			signature: ed25519.Sign(ed, attestation.SSHData(attestation.Statement(values, a)))}
 	}
 	blob := func(name, why string, edit func(*blobParts)) {
 		p := edBlob()
@@ -267,7 +281,7 @@ func makeVectors(t *testing.T) {
 	}
 	sum := func(hash crypto.Hash) []byte {
 		h := hash.New()
-		h.Write(Statement(values, a))
+		h.Write(attestation.Statement(values, a))
 		return h.Sum(nil)
 	}
 	blob("bit-flipped", "the signature is another", func(p *blobParts) { p.signature[0] ^= 1 })
@@ -278,7 +292,7 @@ func makeVectors(t *testing.T) {
 	blob("namespace-relabelled", "made for git, and said to be for gatekeeper", func(p *blobParts) {
 		p.namespace = "git"
 		p.signature = ed25519.Sign(ed, p.signedData(sum(crypto.SHA512)))
-		p.namespace = Namespace
+		p.namespace = attestation.Namespace
 	})
 	blob("sha256", "a good signature over SHA-256", func(p *blobParts) {
 		p.hash = "sha256"
@@ -293,7 +307,7 @@ func makeVectors(t *testing.T) {
 	blob("trailing-byte-inside", "a byte after the innermost signature", func(p *blobParts) { p.inside = []byte{0} })
 	blob("other-key", "the blob carries another key than the one that signed", func(p *blobParts) { p.key = public(other).Blob() })
 	blob("other-format", "the signature is labelled with another algorithm", func(p *blobParts) { p.format = "ssh-ed448" })
-	blob("statement-signed-bare", "Ed25519 over the statement itself", func(p *blobParts) { p.signature = ed25519.Sign(ed, Statement(values, a)) })
+	blob("statement-signed-bare", "Ed25519 over the statement itself", func(p *blobParts) { p.signature = ed25519.Sign(ed, attestation.Statement(values, a)) })
 	blob("short", "63 bytes of an Ed25519 signature", func(p *blobParts) { p.signature = p.signature[:63] })
 	blob("s-not-reduced", "S + L is not a second spelling of S (RFC 8032 section 5.1.7)", func(p *blobParts) {
 		order, _ := new(big.Int).SetString("7237005577332262213973186563042994240857116359379907606001950938285454250989", 10)
@@ -308,15 +322,12 @@ func makeVectors(t *testing.T) {
 	// ECDSA and RSA have ways of their own to be wrong.
 	ecA, ecV := good(p256)
 	ecdsaNumbers := func(name, why string, edit func(r, s []byte) (r2, s2 []byte)) {
-		parsed, err := parseSSHSIG(ecA.Sig)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := wire{rest: parsed.signature}
-		r, s := edit(w.positive(), w.positive())
+		p := takeApart(ecA.Sig)
+		w := wire.Reader{Rest: p.signature}
+		r, s := edit(w.Positive(), w.Positive())
+		p.signature = wire.AppendString(wire.AppendString(nil, r), s)
 		b := ecA
-		b.Sig = blobParts{version: 1, key: parsed.key, namespace: Namespace, hash: sshsigHash, format: typeP256,
-			signature: appendString(appendString(nil, r), s)}.bytes()
+		b.Sig = p.bytes()
 		put("invalid", "sshsig-ecdsa-"+name, why, of(ecV.key, b))
 	}
 	ecdsaNumbers("leading-zero", "r with a needless zero byte", func(r, s []byte) ([]byte, []byte) { return append([]byte{0}, r...), s })
@@ -325,14 +336,14 @@ func makeVectors(t *testing.T) {
 	ecdsaNumbers("r-plus-order", "r + N is not a second spelling of r", func(r, s []byte) ([]byte, []byte) {
 		n := new(big.Int).SetBytes(r)
 		n.Add(n, elliptic.P256().Params().N)
-		return appendMpint(nil, n.Bytes())[4:], s
+		return wire.AppendMpint(nil, n.Bytes())[4:], s
 	})
 	rsaA, rsaV := good(rsa3072)
 	for name, hash := range map[string]crypto.Hash{"rsa-sha2-256": crypto.SHA256, "ssh-rsa": crypto.SHA1} {
 		h := hash.New()
-		h.Write(SSHData(Statement(values, rsaA)))
+		h.Write(attestation.SSHData(attestation.Statement(values, rsaA)))
 		b := rsaA
-		b.Sig = blobParts{version: 1, key: public(rsa3072).Blob(), namespace: Namespace, hash: sshsigHash, format: name,
+		b.Sig = blobParts{version: 1, key: public(rsa3072).Blob(), namespace: attestation.Namespace, hash: "sha512", format: name,
 			signature: must(rsa3072.Sign(rand.Reader, h.Sum(nil), hash))}.bytes()
 		put("invalid", "sshsig-"+name, "RSA signs with rsa-sha2-512", of(rsaV.key, b))
 	}
@@ -344,29 +355,29 @@ func makeVectors(t *testing.T) {
 	bare := func(statement []byte) []byte { return statement }
 	put("invalid", "dsse-payload-type", "signed as application/json", of(v.key, dsseOver(ed, typed, 0)))
 	put("invalid", "dsse-statement-signed-bare", "Ed25519 over the statement itself", of(v.key, dsseOver(ed, bare, 0)))
-	put("invalid", "dsse-ecdsa-p384-sha256", "P-384 signs SHA-384", of(public(p384).AuthorizedKey(), dsseOver(p384, PAE, crypto.SHA256)))
-	put("invalid", "dsse-rsa-sha512", "RSA signs SHA-256", of(public(rsa3072).AuthorizedKey(), dsseOver(rsa3072, PAE, crypto.SHA512)))
+	put("invalid", "dsse-ecdsa-p384-sha256", "P-384 signs SHA-384", of(public(p384).AuthorizedKey(), dsseOver(p384, attestation.PAE, crypto.SHA256)))
+	put("invalid", "dsse-rsa-sha512", "RSA signs SHA-256", of(public(rsa3072).AuthorizedKey(), dsseOver(rsa3072, attestation.PAE, crypto.SHA512)))
 	swapped := a
-	swapped.Scheme = DSSE
+	swapped.Scheme = attestation.DSSE
 	put("invalid", "dsse-with-ssh-blob", "the scheme is not what the signature is", of(v.key, swapped))
 
 	// Keys that do not count, whatever they signed.
 	refused := func(name, why, typ string, keyBlob []byte, format string, signature func(data []byte) []byte) {
 		digest := sha256.Sum256(keyBlob)
 		b := claim()
-		b.Key, b.Scheme = "SHA256:"+base64.RawStdEncoding.EncodeToString(digest[:]), SSHSIG
-		b.Sig = blobParts{version: 1, key: keyBlob, namespace: Namespace, hash: sshsigHash, format: format,
-			signature: signature(SSHData(Statement(values, b)))}.bytes()
+		b.Key, b.Scheme = "SHA256:"+base64.RawStdEncoding.EncodeToString(digest[:]), attestation.SSHSIG
+		b.Sig = blobParts{version: 1, key: keyBlob, namespace: attestation.Namespace, hash: "sha512", format: format,
+			signature: signature(attestation.SSHData(attestation.Statement(values, b)))}.bytes()
 		put("key refused", name, why, of(typ+" "+base64.StdEncoding.EncodeToString(keyBlob), b))
 	}
-	short := appendMpint(appendMpint(appendString(nil, typeRSA), big.NewInt(int64(rsa2048.E)).Bytes()), rsa2048.N.Bytes())
-	refused("rsa-2048", "a good signature by a key that is too short", typeRSA, short, sigRSA, func(data []byte) []byte {
+	short := wire.AppendMpint(wire.AppendMpint(wire.AppendString(nil, "ssh-rsa"), big.NewInt(int64(rsa2048.E)).Bytes()), rsa2048.N.Bytes())
+	refused("rsa-2048", "a good signature by a key that is too short", "ssh-rsa", short, "rsa-sha2-512", func(data []byte) []byte {
 		h := crypto.SHA512.New()
 		h.Write(data)
 		return must(rsa2048.Sign(rand.Reader, h.Sum(nil), crypto.SHA512))
 	})
 	point521 := must(p521.PublicKey.Bytes())
-	blob521 := appendString(appendString(appendString(nil, "ecdsa-sha2-nistp521"), "nistp521"), point521)
+	blob521 := wire.AppendString(wire.AppendString(wire.AppendString(nil, "ecdsa-sha2-nistp521"), "nistp521"), point521)
 	refused("ecdsa-p521", "a good signature by a key of a kind that does not count", "ecdsa-sha2-nistp521", blob521, "ecdsa-sha2-nistp521", func(data []byte) []byte {
 		h := crypto.SHA512.New()
 		h.Write(data)
@@ -374,16 +385,16 @@ func makeVectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return appendMpint(appendMpint(nil, r.Bytes()), s.Bytes())
+		return wire.AppendMpint(wire.AppendMpint(nil, r.Bytes()), s.Bytes())
 	})
 	forged := func([]byte) []byte { return append(append([]byte{1}, make([]byte, 31)...), make([]byte, 32)...) }
-	refused("ed25519-neutral-point", "the signature R = 1, S = 0 fits every statement", typeEd25519,
-		appendString(appendString(nil, typeEd25519), append([]byte{1}, make([]byte, 31)...)), typeEd25519, forged)
-	refused("ed25519-not-canonical", "y = p + 1 is another spelling of the neutral point", typeEd25519,
-		appendString(appendString(nil, typeEd25519), append(append([]byte{0xee}, bytes.Repeat([]byte{0xff}, 30)...), 0x7f)), typeEd25519, forged)
+	refused("ed25519-neutral-point", "the signature R = 1, S = 0 fits every statement", attestation.TypeEd25519,
+		wire.AppendString(wire.AppendString(nil, attestation.TypeEd25519), append([]byte{1}, make([]byte, 31)...)), attestation.TypeEd25519, forged)
+	refused("ed25519-not-canonical", "y = p + 1 is another spelling of the neutral point", attestation.TypeEd25519,
+		wire.AppendString(wire.AppendString(nil, attestation.TypeEd25519), append(append([]byte{0xee}, bytes.Repeat([]byte{0xff}, 30)...), 0x7f)), attestation.TypeEd25519, forged)
 
 	// Values in another form.
-	padded := of(v.key, dsseOver(ed, PAE, 0)) // 64 bytes are not a multiple of three
+	padded := of(v.key, dsseOver(ed, attestation.PAE, 0)) // 64 bytes are not a multiple of three
 	spell := func(name, why, old, new string) {
 		w := padded
 		w.attestation = strings.Replace(w.attestation, old, new, 1)

@@ -17,26 +17,26 @@ type Prefetcher interface {
 // ahead is how many pairs of a tree are announced together.
 const ahead = 16
 
-// announce tells objs what the digest of pairs will open.
-func announce(objs Objects, pairs []pair) {
+// announce tells objs what the digest of pairs will open, or the walk of their trees only.
+func announce(objs Objects, pairs []pair, treesOnly bool) {
 	p, ok := objs.(Prefetcher)
 	if !ok {
 		return
 	}
 	var ids []ID
 	for _, pair := range pairs {
-		ids = pair.opened(ids)
+		ids = pair.opened(ids, treesOnly)
 	}
 	p.Prefetch(ids)
 }
 
-// opened adds to ids those that the digest of a pair opens.
-func (p pair) opened(ids []ID) []ID {
+// opened adds to ids those that the digest of a pair opens; or, of these, the trees.
+func (p pair) opened(ids []ID, treesOnly bool) []ID {
 	if bytes.Equal(p.old.id, p.new.id) && p.old.kind() == p.new.kind() {
 		return ids // only the mode differs
 	}
 	for _, e := range []treeEntry{p.old, p.new} {
-		if e.id != nil && e.kind() != kindGitlink {
+		if e.id != nil && e.kind() != kindGitlink && (!treesOnly || e.kind() == kindTree) {
 			ids = append(ids, ID(e.id))
 		}
 	}
@@ -63,9 +63,10 @@ func release(objs Objects, pairs []pair) {
 // computed. It is a hint as a whole: it passes over what is out of the ordinary, and
 // keeps errors to itself, since Compute meets them again.
 type Scout struct {
-	trees [][2]ID // that differ and have been announced
-	begun bool
-	spare [2][]byte // memory for a tree on each side
+	trees     [][2]ID // that differ and have been announced
+	begun     bool
+	treesOnly bool
+	spare     [2][]byte // memory for a tree on each side
 }
 
 // Limits of a Scout: on the pairs it finds at one step, and on the bytes of a tree.
@@ -77,6 +78,13 @@ const (
 // NewScout is a Scout for Compute(objs, old, new).
 func NewScout(old, new ID) *Scout {
 	return &Scout{trees: [][2]ID{{old, new}}}
+}
+
+// NewPathScout is a Scout for Paths(objs, []ID{old}, new, ...).
+func NewPathScout(old, new ID) *Scout {
+	s := NewScout(old, new)
+	s.treesOnly = true
+	return s
 }
 
 // Step opens trees that the step before announced, and adds to ids what is to be
@@ -105,7 +113,7 @@ func (s *Scout) Step(objs Objects, ids []ID) []ID {
 			if err != nil || !ok {
 				break
 			}
-			ids = p.opened(ids)
+			ids = p.opened(ids, s.treesOnly)
 			if p.old.kind() == kindTree || p.new.kind() == kindTree {
 				s.trees = append(s.trees, [2]ID{ID(p.old.id), ID(p.new.id)})
 			}

@@ -62,6 +62,9 @@ func (d *Digester) OfCommit(objs Objects, parentTrees []ID, tree ID) (provenance
 type Digester struct {
 	// Visit, when set, is told of each file that changes, as it is met.
 	Visit func(FileChange) error
+	// Touched, when set, is told of each path that changes, as Paths has them; a path is
+	// valid during the call.
+	Touched func(path []byte) error
 
 	objs  Objects
 	out   stream
@@ -98,6 +101,11 @@ func (d *Digester) write(w io.Writer, objs Objects, old, new ID) (Stats, error) 
 // path writes the records of one path that differs.
 func (d *Digester) path(path []byte, old, new treeEntry) error {
 	d.stats.Files++
+	if d.Touched != nil {
+		if err := d.Touched(path); err != nil {
+			return err
+		}
+	}
 	if old.id == nil || new.id == nil || old.kind() == new.kind() {
 		return d.record(path, old, new)
 	}

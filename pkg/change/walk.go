@@ -29,6 +29,8 @@ type walker struct {
 	folder func(path []byte, old, new *treeReader) error // nil: nobody asks for trees
 	idSize int
 
+	treesOnly bool // visit opens no file
+
 	pairs   []pair // that differ in the trees being walked, outer ones first
 	path    []byte // of the trees being walked, with a slash at the end
 	depth   int
@@ -50,8 +52,8 @@ func (w *walker) begin(old, new ID) error {
 
 // trees walks two trees that differ. An error ends the whole walk.
 func (w *walker) trees(old, new []byte) error {
-	if w.depth++; w.depth > maxDepth {
-		return fmt.Errorf("%w: trees are more than %d deep", ErrTooLarge, maxDepth)
+	if err := w.deeper(); err != nil {
+		return err
 	}
 	a, err := w.open(old)
 	if err != nil {
@@ -73,6 +75,13 @@ func (w *walker) trees(old, new []byte) error {
 	return err
 }
 
+func (w *walker) deeper() error {
+	if w.depth++; w.depth > maxDepth {
+		return fmt.Errorf("%w: trees are more than %d deep", ErrTooLarge, maxDepth)
+	}
+	return nil
+}
+
 // merge goes through two trees side by side, by stretches of what differs, so that
 // objects can be announced before the first of them is opened.
 func (w *walker) merge(a, b *treeReader) error {
@@ -86,7 +95,7 @@ func (w *walker) merge(a, b *treeReader) error {
 		if start == end {
 			return nil
 		}
-		announce(w.objs, w.pairs[start:end])
+		announce(w.objs, w.pairs[start:end], w.treesOnly)
 		for i := start; i < end; i++ {
 			if err := w.differ(w.pairs[i].old, w.pairs[i].new); err != nil {
 				return err
@@ -211,14 +220,22 @@ func (w *walker) differ(old, new treeEntry) error {
 	if old.id == nil {
 		e = new
 	}
-	if w.visited++; w.visited > maxVisit {
-		return fmt.Errorf("%w: more than %d paths differ", ErrTooLarge, maxVisit)
-	}
 	start := len(w.path)
-	w.path = append(w.path, e.name...)
+	if err := w.step(e.name); err != nil {
+		return err
+	}
 	err := w.enter(e.kind() == kindTree, old, new)
 	w.path = w.path[:start]
 	return err
+}
+
+// step puts a name behind the path of its folder.
+func (w *walker) step(name []byte) error {
+	if w.visited++; w.visited > maxVisit {
+		return fmt.Errorf("%w: more than %d paths differ", ErrTooLarge, maxVisit)
+	}
+	w.path = append(w.path, name...)
+	return nil
 }
 
 // enter goes on into trees and visits leaves.
@@ -227,6 +244,10 @@ func (w *walker) enter(tree bool, old, new treeEntry) error {
 		w.path = append(w.path, '/')
 		return w.trees(old.id, new.id)
 	}
+	return w.leaf(old, new)
+}
+
+func (w *walker) leaf(old, new treeEntry) error {
 	if w.paths += len(w.path); w.paths > maxPaths {
 		return fmt.Errorf("%w: paths that differ have more than %d bytes", ErrTooLarge, maxPaths)
 	}

@@ -73,7 +73,7 @@ func (j *judge) beside(ctx context.Context, job *job) (*opinion, *Finding, error
 			f, err := undigested(errBudget)
 			return nil, f, err
 		}
-		o, err := j.opinion(job, d)
+		o, err := j.opinion(ctx, job, d)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -85,26 +85,32 @@ func (j *judge) beside(ctx context.Context, job *job) (*opinion, *Finding, error
 }
 
 // opinion judges the commit by one detached attestation; nil when that does not stand.
-func (j *judge) opinion(job *job, d attestation.Detached) (*opinion, error) {
+func (j *judge) opinion(ctx context.Context, job *job, d attestation.Detached) (*opinion, error) {
 	p, err := provenance.Parse(d.Provenance)
 	if err != nil || !covers(p, job.said.provenance) {
 		return nil, nil
 	}
-	s := said{values: d.Provenance, provenance: p, attestations: []attestation.Attestation{d.Attestation}}
-	c := j.examineOne(job, s.values, d.Attestation)
+	s := said{values: d.Provenance, provenance: p, attestations: []attestation.Attestation{d.Attestation}, author: job.said.author}
+	c := j.claim(d.Attestation)
+	c.check(s.values)
+	j.hold(ctx, &c, job)
 	if err := c.close(job); err != nil || !c.stands() {
+		return nil, err
+	}
+	if err := j.touch(ctx, job, p.Records); err != nil {
 		return nil, err
 	}
 	o := &opinion{said: s, claims: []claim{c}}
 	o.evidence, _, _ = weigh(s, o.claims)
-	o.findings = j.findings(s, o.claims, o.evidence)
+	o.findings = j.findings(job, s, o.claims, o.evidence)
 	return o, nil
 }
 
 // view puts what stands beside a commit into its verdict.
 func (o *opinion) view(v CommitVerdict) CommitVerdict {
 	v.Evidence, v.Binding, v.Signers = weigh(o.said, o.claims)
-	v.Trace = traceOf(o.claims)
+	v.Trace, v.Statements = traceOf(o.claims), append(v.Statements, statements(o.claims)...)
+	v.Change = changeOf(o.claims)
 	v.Records, v.None = ViewRecords(o.said.provenance.Records), string(o.said.provenance.None)
 	v.Beside = true
 	return v

@@ -3,12 +3,15 @@ package gate
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/batch"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
@@ -16,7 +19,7 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/trust"
 )
 
-// A judge looks at one batch of commits after the other, for one ref. One goroutine
+// A judge looks at one row of commits after the other, for one ref. One goroutine
 // uses it.
 type judge struct {
 	gate    *Gate
@@ -25,19 +28,28 @@ type judge struct {
 	names   []string // of the ref: its own, and its target's when it is symbolic
 	budget  *budget
 	content *content
+	keys    *batch.Verifier
 }
 
-// batch gives each commit its verdict. The error is for what could not be checked;
+// row gives each commit its verdict. The error is for what could not be checked;
 // whatever is wrong with a commit itself is a finding.
-func (j *judge) batch(ctx context.Context, jobs []*job) error {
-	var open []*job
+func (j *judge) row(ctx context.Context, jobs []*job) error {
+	var open, paths []*job
 	for _, job := range jobs {
 		j.begin(job)
-		if j.asksContent(job) {
-			open = append(open, job)
+	}
+	j.signatures(jobs)
+	for _, job := range jobs {
+		j.examine(ctx, job)
+		switch {
+		case j.asksContent(job):
+			open = append(open, job) // which tells paths, too
+		case len(job.parents) < 2 && job.fault == nil && j.asksPaths(job, job.said.provenance.Records): // most merges turn out to be exempt
+			paths = append(paths, job)
 		}
 	}
 	j.content.digests(ctx, j.budget, open...)
+	j.content.paths(ctx, j.budget, paths...)
 	for _, job := range jobs {
 		v, err := j.finish(ctx, job)
 		if err != nil {
@@ -49,7 +61,7 @@ func (j *judge) batch(ctx context.Context, jobs []*job) error {
 	return nil
 }
 
-// begin does what needs nothing but the commit itself.
+// begin reads the commit, and what it claims.
 func (j *judge) begin(job *job) {
 	job.verdict = CommitVerdict{ID: job.id.String(), Ref: j.ref, Evidence: Unknown,
 		Signers: []SignerView{}, Records: []RecordView{}, Findings: []Finding{}}
@@ -63,7 +75,9 @@ func (j *judge) begin(job *job) {
 	}
 	if job.fault == nil {
 		job.verdict.Records, job.verdict.None = ViewRecords(job.said.provenance.Records), string(job.said.provenance.None)
-		job.claims = j.examine(job)
+		for _, a := range job.said.attestations {
+			job.claims = append(job.claims, j.claim(a))
+		}
 	}
 }
 
@@ -88,17 +102,23 @@ func (j *judge) finish(ctx context.Context, job *job) (CommitVerdict, error) {
 		}
 	}
 	v.Evidence, v.Binding, v.Signers = weigh(job.said, job.claims)
-	v.Trace = traceOf(job.claims)
+	v.Trace, v.Statements = traceOf(job.claims), statements(job.claims)
+	v.Change = changeOf(job.claims)
 	if exempt, err := j.exempt(ctx, job, v.Evidence); err != nil {
 		return v, err
 	} else if exempt {
-		v = j.settle(v, j.claimed(job.said)...)
+		if v = j.settle(v, j.claimed(job.said)...); !j.makes(job) {
+			v = j.settle(v, j.byPusher(job.said.author)...)
+		}
 		if v.Verdict == Accepted {
 			v.Verdict = Exempt
 		}
 		return v, nil
 	}
-	findings := j.findings(job.said, job.claims, v.Evidence)
+	if err := j.touch(ctx, job, job.said.provenance.Records); err != nil {
+		return v, err
+	}
+	findings := j.findings(job, job.said, job.claims, v.Evidence)
 	if slices.ContainsFunc(job.claims, claim.stands) {
 		return j.settle(v, findings...), nil
 	}
@@ -135,7 +155,7 @@ func (j *judge) settle(v CommitVerdict, findings ...Finding) CommitVerdict {
 	v.Findings = append(v.Findings, findings...)
 	v.Verdict = Accepted
 	if len(v.Findings) > 0 {
-		v.Verdict = outcome(j.rule.Mode)
+		v.Verdict = j.gate.comesTo(v.Findings, j.rule.Mode)
 	}
 	return v
 }
@@ -145,6 +165,8 @@ type said struct {
 	values       []string // of AI-Provenance, as written
 	provenance   provenance.Provenance
 	attestations []attestation.Attestation
+	signs        []sign // of tools, in the commit itself
+	author       string // the address of the commit's author, who may be anybody
 }
 
 func (s said) silent() bool { return len(s.values) == 0 }
@@ -159,7 +181,7 @@ func read(c change.Commit) (said, *Finding) {
 	if err != nil {
 		return said{}, trailerFault(err)
 	}
-	s := said{values: block.Provenance}
+	s := said{values: block.Provenance, signs: signs(c, block.Other), author: c.Author.Email}
 	if len(block.Provenance)+len(block.Attestation) == 0 {
 		return s, nil
 	}
@@ -211,64 +233,137 @@ func malformed(err error) *Finding { return &Finding{TrailerMalformed, Plain(err
 // stands, with those who speak through it, or problem says why not.
 type claim struct {
 	attestation attestation.Attestation
-	signers     []trust.Signer
+	known       []trust.Signer // all that have its key
+	signers     []trust.Signer // those of them whose word counts
 	binding     Binding
 	open        bool // only the change digest can tell how it binds
 	problem     *Finding
-	forged      bool // the signature itself is wrong
+	forged      bool              // the signature itself is wrong
+	err         error             // what could not be found out about it
+	statement   provenance.Digest // zero when the signature is not known to be valid
 }
 
 func (c claim) stands() bool { return c.problem == nil }
 
-// examine holds each attestation against the commit: signature first, since it is
-// cheap, then trust and time. The content of files is left for when all else holds.
-func (j *judge) examine(job *job) []claim {
-	var claims []claim
-	for _, a := range job.said.attestations {
-		claims = append(claims, j.examineOne(job, job.said.values, a))
-	}
-	return claims
+func (j *judge) claim(a attestation.Attestation) claim {
+	return claim{attestation: a, known: j.gate.Policy.Signers().Find(a.Key)}
 }
 
-func (j *judge) examineOne(job *job, values []string, a attestation.Attestation) claim {
-	c := claim{attestation: a}
-	known := j.gate.Policy.Signers().Find(a.Key)
-	if f := signature(a, values, known); f != nil {
-		c.problem, c.forged = f, true
-		return c
+// signatures checks those of all jobs: most of them together, which is much cheaper,
+// and one by one those of other kinds and those that are not whole.
+func (j *judge) signatures(jobs []*job) {
+	var open []*claim
+	var all []attestation.Ed25519Signature
+	for _, job := range jobs {
+		for i := range job.claims {
+			c := &job.claims[i]
+			if s, ok := c.open25519(job.said.values); ok {
+				open, all = append(open, c), append(all, s)
+			} else {
+				c.check(job.said.values)
+			}
+		}
 	}
-	if c.signers, c.problem = j.trusted(a, known); c.problem != nil {
-		return c
+	for i, good := range j.keys.Verify(all) {
+		if !good {
+			open[i].forge(attestation.ErrSignature)
+		}
 	}
-	if a.Time.After(j.gate.Now.Add(j.rule.Skew)) {
-		c.problem = &Finding{TimeSkew, fmt.Sprintf("signed at %s, which the server's clock has not reached", stamp(a.Time)),
+}
+
+// open25519 takes a claim's signature apart, where its key is a signer's.
+func (c *claim) open25519(values []string) (attestation.Ed25519Signature, bool) {
+	if len(c.known) == 0 {
+		return attestation.Ed25519Signature{}, false
+	}
+	s, ok := attestation.OpenEd25519(values, c.attestation, c.known[0].Key)
+	if ok {
+		c.statement = sha256.Sum256(s.Statement)
+	}
+	return s, ok
+}
+
+// check checks the signature of one claim by itself.
+func (c *claim) check(values []string) {
+	if err := signature(c.attestation, values, c.known); err != nil {
+		c.forge(err)
+		return
+	}
+	if len(c.known) > 0 {
+		c.statement = sha256.Sum256(attestation.Statement(values, c.attestation))
+	}
+}
+
+func (c *claim) forge(err error) {
+	c.forged, c.statement = true, provenance.Digest{}
+	c.problem = &Finding{AttestationInvalid, Plain(err.Error()), restamp}
+}
+
+// examine holds each attestation whose signature is good against the commit: trust
+// and time. The content of files is left for when all else holds.
+func (j *judge) examine(ctx context.Context, job *job) {
+	for i := range job.claims {
+		j.hold(ctx, &job.claims[i], job)
+	}
+}
+
+func (j *judge) hold(ctx context.Context, c *claim, job *job) {
+	if c.forged {
+		return
+	}
+	c.known, c.err = j.received(ctx, c.statement, c.known)
+	if c.signers, c.problem = j.trusted(c.attestation, c.known); c.problem != nil {
+		return
+	}
+	if c.attestation.Time.After(j.gate.Now.Add(j.rule.Skew)) {
+		c.problem = &Finding{TimeSkew, fmt.Sprintf("signed at %s, which the server's clock has not reached", stamp(c.attestation.Time)),
 			"set the clock of the machine that signed, then " + restamp}
-		return c
+		return
 	}
-	j.bind(&c, job)
-	return c
+	j.bind(c, job)
 }
 
 // signature checks a with the key of a known signer or, to tell a forgery from a
 // stranger, with the key that the signature brings along. DSSE brings none.
-func signature(a attestation.Attestation, values []string, known []trust.Signer) *Finding {
-	var key attestation.PublicKey
+func signature(a attestation.Attestation, values []string, known []trust.Signer) error {
 	if len(known) > 0 {
-		key = known[0].Key
-	} else {
-		if a.Scheme != attestation.SSHSIG {
-			return nil
+		return attestation.Verify(values, a, known[0].Key)
+	}
+	if a.Scheme != attestation.SSHSIG {
+		return nil
+	}
+	key, err := pubkey.Embedded(a)
+	if err != nil {
+		return err
+	}
+	return attestation.Verify(values, a, key)
+}
+
+// received clears those signers of a compromise that came after the server had received
+// what they say.
+func (j *judge) received(ctx context.Context, statement provenance.Digest, known []trust.Signer) ([]trust.Signer, error) {
+	if j.gate.Receipts == nil || j.gate.FormOnly || !slices.ContainsFunc(known, j.compromised) {
+		return known, nil
+	}
+	known = slices.Clone(known)
+	for i := range known {
+		if !j.compromised(known[i]) {
+			continue
 		}
-		embedded, err := a.EmbeddedKey()
+		before, err := j.gate.Receipts.Received(ctx, statement, known[i].CompromisedSince)
 		if err != nil {
-			return &Finding{AttestationInvalid, Plain(err.Error()), restamp}
+			return known, fmt.Errorf("ask when it was received: %w", err)
 		}
-		key = embedded
+		if before {
+			known[i].CompromisedSince = time.Time{}
+		}
 	}
-	if err := attestation.Verify(values, a, key); err != nil {
-		return &Finding{AttestationInvalid, Plain(err.Error()), restamp}
-	}
-	return nil
+	return known, nil
+}
+
+func (j *judge) compromised(s trust.Signer) bool {
+	var revoked *trust.Revoked
+	return errors.As(s.Valid(j.gate.Now), &revoked)
 }
 
 // trusted returns those signers whose word counts now.
@@ -317,10 +412,10 @@ func (j *judge) bind(c *claim, job *job) {
 }
 
 // close settles what was left open, by the change digest of the commit. The error
-// says that none could be made for no fault of the commit's.
+// says what could not be found out for no fault of the commit's.
 func (c *claim) close(job *job) error {
-	if !c.open {
-		return nil
+	if c.err != nil || !c.open {
+		return c.err
 	}
 	c.open = false
 	var err error
@@ -364,6 +459,9 @@ func (j *judge) replay(ctx context.Context, job *job) (bool, error) {
 // weigh sums up the claims that stand.
 func weigh(s said, claims []claim) (Evidence, *Binding, []SignerView) {
 	signers := []SignerView{}
+	if s.silent() && len(s.signs) > 0 {
+		return Inferred, nil, signers
+	}
 	if s.silent() {
 		return Unknown, nil, signers
 	}
@@ -398,6 +496,25 @@ func traceOf(claims []claim) string {
 		}
 	}
 	return ""
+}
+
+// statements are those that somebody signed, stand they or not.
+func statements(claims []claim) (list []provenance.Digest) {
+	for _, c := range claims {
+		if !c.statement.IsZero() {
+			list = append(list, c.statement)
+		}
+	}
+	return list
+}
+
+// changeOf is the change that a signer said the commit makes, zero when nobody did. It
+// is good enough to know one again; whether it binds is another question.
+func changeOf(claims []claim) (change provenance.Digest) {
+	if i := slices.IndexFunc(claims, func(c claim) bool { return !c.statement.IsZero() }); i >= 0 {
+		change = claims[i].attestation.Change
+	}
+	return change
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -6,16 +6,18 @@ import (
 	"sync"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 )
 
 // content is where all workers of a walk read trees and blobs. They take turns, a
-// batch each: what one commit leaves behind the next ones change, so it is fetched
+// row each: what one commit leaves behind the next ones change, so it is fetched
 // once, and memory holds the files of one commit, however many workers there are.
 type content struct {
 	mu       sync.Mutex
 	source   Source
-	reader   change.ObjectReader // opened when the first change digest asks for it
+	watch    func() *policy.PathWatch // nil where no path matters
+	reader   change.ObjectReader      // opened when the first change digest asks for it
 	digester change.Digester
 	failed   bool // a digest could not be made
 	ids      []change.ID
@@ -25,34 +27,53 @@ type content struct {
 // made: more than most projects have levels of folders, each of which takes a turn.
 const scouting = 8
 
-// digests makes the change digest of each job.
+// digests makes the change digest of each job, and finds out on the way which paths it
+// changes. Those of merges are another question.
 func (c *content) digests(ctx context.Context, b *budget, jobs ...*job) {
+	scout := func(j *job) *change.Scout { return change.NewScout(j.base(), j.commit.Tree) }
+	err := c.each(ctx, b, jobs, scout, func(m metered, j *job) {
+		var watch *policy.PathWatch
+		if len(j.parents) < 2 {
+			watch = c.begin(j)
+		}
+		c.digester.Touched = m.told(watch)
+		var first provenance.Digest
+		first, _, j.digestErr = c.digester.Compute(m, j.base(), j.commit.Tree)
+		j.digested, j.digest = true, change.OfMerge(len(j.parents), first)
+		c.failed = c.failed || j.digestErr != nil
+		j.settlePaths(watch, j.digestErr)
+	})
+	if err != nil {
+		for _, j := range jobs {
+			j.digested, j.digestErr = true, err
+		}
+	}
+}
+
+// each opens the contents and does for each job what is to be done, while scouts look
+// ahead of it.
+func (c *content) each(ctx context.Context, b *budget, jobs []*job, scout func(*job) *change.Scout, do func(metered, *job)) error {
 	if len(jobs) == 0 {
-		return
+		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.open(ctx); err != nil {
-		for _, j := range jobs {
-			j.digested, j.digestErr = true, err
-		}
-		return
+		return err
 	}
 	m := metered{ctx, c, b}
 	var scouts []*change.Scout
 	for _, j := range jobs {
-		scouts = append(scouts, change.NewScout(j.base(), j.commit.Tree))
+		scouts = append(scouts, scout(j))
 	}
 	for range scouting {
 		c.lookAhead(m, scouts)
 	}
 	for i, j := range jobs {
 		c.lookAhead(m, scouts[i+1:])
-		var first provenance.Digest
-		first, _, j.digestErr = c.digester.Compute(m, j.base(), j.commit.Tree)
-		j.digested, j.digest = true, change.OfMerge(len(j.parents), first)
-		c.failed = c.failed || j.digestErr != nil
+		do(m, j)
 	}
+	return nil
 }
 
 func (c *content) open(ctx context.Context) (err error) {

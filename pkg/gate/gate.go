@@ -49,11 +49,15 @@ type Gate struct {
 	Source   Source
 	Records  Records     // what stands beside commits; nil when nothing does, and nothing may
 	Platform Platform    // what makes commits at the press of a button; nil when nothing does
+	Receipts Receipts    // of earlier pushes; nil when there are none
 	Witness  Witness     // who is told of every commit; nil when nobody is
 	Now      time.Time   // the server's time of receipt
 	Baseline []change.ID // what these reach is never judged; they exist in Source
 	Workers  int         // that judge commits; 0 is one a processor, up to 8
+	Pusher   *Pusher     // who pushes; nil away from a server, where nobody can know
+	Override bool        // the pusher may, and wants to, push past refusals: they are warnings, but for some
 	FormOnly bool        // only form, signatures and bindings count: nobody is a stranger, no model unwelcome
+	Marks    bool        // with FormOnly: tools' own marks that no record tells of count, too
 }
 
 // Push judges all updates of a push. Each commit that is not plainly accepted,
@@ -116,19 +120,6 @@ const (
 	MaxListed    = 100
 	maxListedAll = 10 * MaxListed
 )
-
-// known is what the update of a ref whose old value is old does not judge.
-func (g *Gate) known(ctx context.Context, old change.ID) ([]change.ID, error) {
-	exclude := g.Baseline
-	if old == "" {
-		return exclude, nil
-	}
-	tip, _, err := g.Source.Peel(ctx, old)
-	if err != nil || tip == "" { // a ref that held a tree or blob reaches no commit
-		return exclude, err
-	}
-	return append([]change.ID{tip}, exclude...), nil
-}
 
 // Range is a set of commits judged as if they were pushed to Ref.
 type Range struct {

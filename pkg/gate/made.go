@@ -124,14 +124,15 @@ func (j *judge) madeOf(ctx context.Context, v CommitVerdict, parts []change.RawC
 	}
 	alone := *j.gate
 	alone.Platform = nil // a part is judged by what it brings itself
-	inner := &judge{gate: &alone, rule: j.rule, ref: j.ref, names: j.names, budget: j.budget, content: j.content}
+	alone.Pusher = nil   // who presses the button did not push the parts
+	inner := &judge{gate: &alone, rule: j.rule, ref: j.ref, names: j.names, budget: j.budget, content: j.content, keys: j.keys}
 	trees := treeMemory{young: map[change.ID]change.ID{}, source: j.gate.Source}
 	v.Made, v.Beside, v.Evidence, v.None = true, false, "", ""
 	v.Records, v.Signers = []RecordView{}, []SignerView{}
 	binding := Replay
 	v.Binding = &binding
 	var findings []Finding
-	for some := range slices.Chunk(parts, maxBatch) {
+	for some := range slices.Chunk(parts, maxRow) {
 		var jobs []*job
 		for _, raw := range some {
 			part, err := newJob(ctx, raw, &trees)
@@ -140,7 +141,7 @@ func (j *judge) madeOf(ctx context.Context, v CommitVerdict, parts []change.RawC
 			}
 			jobs = append(jobs, part)
 		}
-		if err := inner.batch(ctx, jobs); err != nil {
+		if err := inner.row(ctx, jobs); err != nil {
 			return nil, err
 		}
 		for _, part := range jobs {
@@ -162,6 +163,7 @@ func (j *judge) madeOf(ctx context.Context, v CommitVerdict, parts []change.RawC
 // weakest evidence is that of the whole. How many lines of a part are still there is
 // not known.
 func (c *CommitVerdict) add(part CommitVerdict) {
+	c.Statements = append(c.Statements, part.Statements...)
 	if part.Verdict == Exempt {
 		return
 	}

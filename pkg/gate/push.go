@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
@@ -13,18 +14,22 @@ type pushed struct {
 	gate   *Gate
 	keep   Keep
 	budget *budget
-	alike  map[string][]*target // new refs that are judged alike, by what makes them so
+	alike  map[string][]*target // refs that are judged alike, by what makes them so
 	keys   map[string]bool      // the ids of all signers' keys, once somebody asked
+
+	covered    []CoveredValue
+	exclusions map[policy.Rule]*exclusion // nil until somebody asks
 }
 
 // A target is one updated ref and what there is to judge for it.
 type target struct {
 	verdict RefVerdict
 	rule    policy.Rule
-	names   []string // under which models are judged
-	commits Range    // nothing to include: nothing to judge
-	alike   string   // the key in pushed.alike; "" when it stands alone
-	records bool     // it is a ref of records
+	names   []string  // under which models are judged
+	commits Range     // nothing to include: nothing to judge
+	old     change.ID // the ref's own old commit, where commits does not exclude it anyway
+	alike   string    // the key in pushed.alike; "" when it stands alone
+	records bool      // it is a ref of records
 }
 
 // target finds out what an update asks for, and what is wrong with the ref itself.
@@ -61,20 +66,25 @@ func (p *pushed) target(ctx context.Context, u Update) (*target, error) {
 		t.verdict.refuse(notACommit(objectType))
 		return t, nil
 	}
-	exclude, err := g.known(ctx, u.Old)
+	known, err := p.exclusion(ctx, t.rule)
 	if err != nil {
 		return t, err
 	}
-	t.commits = Range{Ref: u.Ref, Include: []change.ID{tip}, Exclude: exclude}
-	if u.Old == "" {
-		t.alike = fmt.Sprintf("%+v %s", t.rule, g.Policy.Alike(t.names...))
+	t.commits = Range{Ref: u.Ref, Include: []change.ID{tip}, Exclude: known.commits}
+	if u.Old == "" || known.values[u.Old] {
+		t.alike = fmt.Sprintf("%+v", t.rule)
 		p.alike[t.alike] = append(p.alike[t.alike], t)
+		return t, nil
+	}
+	// A ref that held a tree or blob reached no commit.
+	if t.old, _, err = g.Source.Peel(ctx, u.Old); err != nil {
+		return t, err
 	}
 	return t, nil
 }
 
-// judge judges what an update brings. New refs that are judged alike are walked
-// together first: a hundred tags of one history cost what one does. Only when
+// judge judges what an update brings. Refs that are judged alike, by one rule and upon
+// the same commits, are walked together first: a hundred tags of one history cost what one does. Only when
 // something is found is each of them judged by itself, to say which it is about.
 func (p *pushed) judge(ctx context.Context, t *target) ([]CommitVerdict, error) {
 	group := p.alike[t.alike]
@@ -117,6 +127,9 @@ func (p *pushed) judge(ctx context.Context, t *target) ([]CommitVerdict, error) 
 func (p *pushed) walk(ctx context.Context, t *target, commits Range) ([]CommitVerdict, error) {
 	if len(commits.Include) == 0 {
 		return nil, nil
+	}
+	if t.old != "" {
+		commits.Exclude = append(slices.Clone(commits.Exclude), t.old)
 	}
 	return p.gate.walk(ctx, &t.verdict, t.rule, t.names, commits, p.keep, p.budget)
 }

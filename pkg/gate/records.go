@@ -169,8 +169,8 @@ func (p *pushed) detached(file change.RawFile) *Finding {
 		return &Finding{SignerUnknown, "no signer in the policy has the key " + d.Attestation.Key,
 			"an admin adds the line that `gatekeeper key show` prints"}
 	}
-	if f := signature(d.Attestation, d.Provenance, known); f != nil {
-		return invalid(f.Detail)
+	if err := signature(d.Attestation, d.Provenance, known); err != nil {
+		return invalid(err.Error())
 	}
 	return nil
 }

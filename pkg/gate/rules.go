@@ -11,15 +11,18 @@ import (
 
 // findings holds what a commit says and proves against the rule for its ref and
 // the policy's models and tools.
-func (j *judge) findings(s said, claims []claim, e Evidence) []Finding {
+func (j *judge) findings(job *job, s said, claims []claim, e Evidence) []Finding {
 	if j.gate.FormOnly {
-		return problems(claims)
+		return append(problems(claims), j.undeclared(job.said.signs, s)...)
 	}
 	found := j.evidence(s, claims, e)
+	found = append(found, j.undeclared(job.said.signs, s)...)
 	found = append(found, j.observation(s)...)
 	found = append(found, j.none(s, claims)...)
+	found = append(found, j.bySigner(s.author, claims)...)
+	found = append(found, j.byPusher(s.author)...)
 	for _, r := range s.provenance.Records {
-		found = append(found, j.record(r, claims)...)
+		found = append(found, j.record(job, r, claims)...)
 	}
 	return unique(found)
 }
@@ -37,7 +40,7 @@ func (j *judge) evidence(s said, claims []claim, e Evidence) []Finding {
 	case policy.AnyEvidence:
 		return found
 	case policy.Declared:
-		if e == Unknown {
+		if e.rank() < Declared.rank() {
 			return append(found, silence())
 		}
 		return found
@@ -97,7 +100,7 @@ func (j *judge) claimed(s said) []Finding {
 	}
 	var found []Finding
 	for _, r := range s.provenance.Records {
-		found = append(found, j.record(r, nil)...)
+		found = append(found, j.record(nil, r, nil)...)
 	}
 	return unique(found)
 }
@@ -137,10 +140,14 @@ func (j *judge) observation(s said) []Finding {
 	return found
 }
 
-// record reports what the policy has against one record.
-func (j *judge) record(r provenance.Record, claims []claim) []Finding {
-	var found []Finding
+// record reports what the policy has against one record of a job; no job, of a commit
+// that changes nothing of its own.
+func (j *judge) record(job *job, r provenance.Record, claims []claim) []Finding {
+	found := j.keptFrom(job, r.Model)
 	q := policy.Query{Tool: r.Tool, Model: r.Model, Via: r.Via, At: j.gate.Now}
+	if job != nil {
+		q.Paths = job.touched.paths
+	}
 	tool, model := known(r.Tool.Name), j.gate.Policy.Canonical(r.Model)
 	speaker, signed, spoken := speaker(tool, model, claims)
 	if spoken {
@@ -155,6 +162,11 @@ func (j *judge) record(r provenance.Record, claims []claim) []Finding {
 			found = append(found, Finding{d.Rule, Plain(d.Reason), Plain(d.Hint)})
 		}
 		if d := j.gate.Policy.Model(q); !d.Allowed {
+			found = append(found, Finding{d.Rule, Plain(d.Reason), Plain(d.Hint)})
+		}
+	}
+	for _, server := range r.MCP {
+		if d := j.gate.Policy.MCP(policy.MCPQuery{Server: server, NameOnly: true}); !d.Allowed {
 			found = append(found, Finding{d.Rule, Plain(d.Reason), Plain(d.Hint)})
 		}
 	}

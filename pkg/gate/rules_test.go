@@ -2,6 +2,7 @@ package gate
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -56,6 +57,50 @@ func rulings(t *testing.T) []ruling {
 		return []string{toolAndModel + " lines=1/1 via=hook session=9f2c1b7e0a44"}
 	}
 	none := []string{"none via=hook"}
+	const opus = `
+[[model]]
+id = "anthropic/claude-opus-4-6"
+status = "approved"
+[[alias]]
+match = "claude-4.6-opus*"
+id = "anthropic/claude-opus-4-6"
+[[alias]]
+match = "openrouter/acme/banned"
+id = "acme/banned"
+[[alias]]
+match = "llama*"
+id = "local/llama"
+`
+	sometimes := func() string {
+		return fmt.Sprintf(`
+[[signer]]
+principal = "ci"
+class = "tool"
+key = %q
+tools = ["aider"]
+models = ["*"]
+[[tool]]
+id = "cursor"
+versions = ">=1.3, <1.4"
+status = "denied"
+[[tool]]
+id = "cursor"
+versions = ">=1.0, <2"
+status = "approved"
+[[model]]
+id = "acme/soon"
+status = "approved"
+from = 2026-06-01
+[[model]]
+id = "acme/here"
+status = "approved"
+refs = ["refs/heads/main"]
+[[model]]
+id = "acme/there"
+status = "approved"
+refs = ["refs/heads/release/*"]
+`, signer(t, stranger).PublicKey().AuthorizedKey())
+	}
 	return []ruling{
 		{name: "a signed record of an approved model", sketch: plain([]string{good}, alice), want: nil, evidence: Attested, binding: Exact},
 		{name: "a signed none", sketch: plain(none, alice), evidence: NoneObserved, binding: Exact},
@@ -209,6 +254,19 @@ func rulings(t *testing.T) []ruling {
 		{name: "where declared is enough, a forgery", defaults: `evidence = "declared"`, sketch: with(func(_ *world, s *sketch) {
 			s.forge = func(a attestation.Attestation) attestation.Attestation { a.Time = a.Time.Add(time.Second); return a }
 		}), want: []string{AttestationInvalid}, evidence: Declared},
+		{name: "a spelling with an alias", defaults: opus, sketch: plain(record("claude-code/2.1.330 unknown/claude-4.6-opus-high"), alice), evidence: Attested, binding: Exact},
+		{name: "an alias for what is denied", defaults: opus, sketch: plain(record("claude-code/2.1.330 openrouter/acme/banned"), alice), want: []string{ModelDenied}, evidence: Attested, binding: Exact},
+		{name: "a signer speaks for what an alias stands for", defaults: opus, sketch: plain(record("aider/1.0 unknown/llama3"), bob), evidence: Attested, binding: Exact},
+		{name: "and for nothing else", defaults: opus, sketch: plain(record("claude-code/2.1.330 unknown/claude-4.6-opus-high"), bob), want: []string{SignerNotAllowed}, evidence: Attested, binding: Exact},
+		{name: "a signer for some tools", defaults: sometimes(), sketch: plain(record("aider/1.0 local/llama"), stranger), evidence: Attested, binding: Exact},
+		{name: "a signer for other tools", defaults: sometimes(), sketch: plain([]string{good}, stranger), want: []string{SignerNotAllowed}, evidence: Attested, binding: Exact},
+		{name: "a signer for other tools beside one for all", defaults: sometimes(), sketch: plain([]string{good}, stranger, alice), evidence: Attested, binding: Exact},
+		{name: "a version within a range", defaults: sometimes(), sketch: plain(record("cursor/1.9.2 acme/soon"), alice), want: []string{ModelNotApproved}, evidence: Attested, binding: Exact},
+		{name: "a version beyond it", defaults: sometimes(), sketch: plain(record("cursor/2.0 acme/here"), alice), want: []string{ToolNotApproved}, evidence: Attested, binding: Exact},
+		{name: "a version that is denied within it", defaults: sometimes(), sketch: plain(record("cursor/1.3 acme/here"), alice), want: []string{ToolNotApproved}, evidence: Attested, binding: Exact},
+		{name: "a version that is not known", defaults: sometimes(), sketch: plain(record("cursor/unknown acme/here"), alice), want: []string{ToolNotApproved}, evidence: Attested, binding: Exact},
+		{name: "a model for this ref", defaults: sometimes(), sketch: plain(record("cursor/1.0 acme/here"), alice), evidence: Attested, binding: Exact},
+		{name: "a model for another ref", defaults: sometimes(), sketch: plain(record("cursor/1.0 acme/there"), alice), want: []string{ModelNotApproved}, evidence: Attested, binding: Exact},
 		{name: "where anything will do, nothing said", defaults: `evidence = "any"`, sketch: plain(nil), evidence: Unknown},
 		{name: "where anything will do, a denied model", defaults: `evidence = "any"`, sketch: plain(record("aider/1 acme/banned")), want: []string{ModelDenied}, evidence: Declared},
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 )
 
 // Schema names the version of the verdict as JSON.
@@ -94,6 +95,9 @@ type CommitVerdict struct {
 	Beside   bool         `json:"beside,omitempty"` // all of this stands in a record beside the commit
 	Made     bool         `json:"made,omitempty"`   // the platform made the commit of others; all of this is theirs
 	Findings []Finding    `json:"findings"`
+
+	Change     provenance.Digest   `json:"-"` // that the first of them names; zero for none
+	Statements []provenance.Digest `json:"-"` // about the commit, of signers whom the policy knows, under valid signatures
 }
 
 // SignerView is a signer whose signature over the commit is valid.
@@ -142,12 +146,16 @@ const (
 	SignerUnknown      = "signer-unknown"
 	SignerNotAllowed   = "signer-not-allowed"
 	SignerRevoked      = "signer-revoked"
+	AuthorMismatch     = "author-mismatch"
 	TimeSkew           = "time-skew"
 	ObservationTooWeak = "observation-too-weak"
 	ModelNotApproved   = "model-not-approved"
 	ModelDenied        = "model-denied"
 	ModelUnknown       = "model-unknown"
 	ToolNotApproved    = "tool-not-approved"
+	MCPNotApproved     = "mcp-not-approved"
+	PathRestricted     = "path-restricted"
+	UndeclaredAI       = "undeclared-ai"
 	TrailerAmbiguous   = "trailer-ambiguous"
 	TrailerMalformed   = "trailer-malformed"
 	CommitMalformed    = "commit-malformed"
@@ -157,9 +165,12 @@ const (
 	RecordsRewrite     = "records-rewrite"
 	PolicyInvalid      = "policy-invalid"
 	PolicyProtected    = "policy-protected"
+	RecordChanged      = "record-changed" // a warning, by the server's receipts alone
+	CertificateInvalid = "certificate-invalid"
+	OverrideNotAllowed = "override-not-allowed"
 )
 
 // ServerOnly lists the rules that need a server: who pushes, what was received
 // before, which refs exist. Whoever judges a range elsewhere says that these
-// were not judged.
-var ServerOnly = []string{PolicyInvalid, PolicyProtected, PushTooLarge, RecordsRewrite, RefForbidden}
+// were not judged; see NotJudged for what comes on top by the rule for a ref.
+var ServerOnly = []string{CertificateInvalid, OverrideNotAllowed, PolicyInvalid, PolicyProtected, PushTooLarge, RecordsRewrite, RefForbidden}

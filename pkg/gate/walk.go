@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/batch"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
@@ -25,6 +26,7 @@ type job struct {
 	digested  bool              // its change, because somebody asked for that
 	digest    provenance.Digest // then: that which the commit is to carry
 	digestErr error             // or why there is none
+	touched   touched
 	verdict   CommitVerdict
 }
 
@@ -39,33 +41,34 @@ func (j *job) base() change.ID {
 // release lets go of all but the verdict.
 func (j *job) release() { *j = job{id: j.id, verdict: j.verdict} }
 
-// A batch is some commits in a row, which one worker judges: the cheap checks of all,
-// and then the costly ones, which profit from each other. Batches are answered in
+// A row is some commits one after the other, which one worker judges: the cheap checks of
+// all, and then the costly ones, which profit from each other. Rows are answered in
 // the order in which commits were read, so a verdict is the same twice.
-type batch struct {
+type row struct {
 	jobs []*job
 	size int64
 	done chan error // says that all jobs have a verdict
 }
 
-// Limits of a batch; and of batches that wait for the answer to an earlier one.
+// Limits of a row; and of rows that wait for the answer to an earlier one. Most commits
+// have one signature.
 const (
-	maxBatch     = 16
-	maxBatchSize = 256 << 10 // bytes of commits; a larger commit comes alone, or last
-	inFlight     = 16
+	maxRow     = batch.Most
+	maxRowSize = 256 << 10 // bytes of commits; a larger commit comes alone, or last
+	inFlight   = 8
 )
 
-func (b *batch) full() bool { return len(b.jobs) == maxBatch || b.size >= maxBatchSize }
+func (r *row) full() bool { return len(r.jobs) == maxRow || r.size >= maxRowSize }
 
 // walk judges every commit of rg by rule, its models under each of names, and adds the outcome to r.
 func (g *Gate) walk(outer context.Context, r *RefVerdict, rule policy.Rule, names []string, rg Range, keep Keep, b *budget) ([]CommitVerdict, error) {
 	ctx, cancel := context.WithCancel(outer)
 	defer cancel()
-	out := dispatch{workers: make(chan *batch), queue: make(chan *batch, inFlight)}
-	shared := &content{source: g.Source}
+	out := dispatch{workers: make(chan *row), queue: make(chan *row, inFlight)}
+	shared := &content{source: g.Source, watch: g.watchesPaths()}
 	var workers sync.WaitGroup
 	for range g.workers() {
-		judge := &judge{gate: g, rule: rule, ref: rg.Ref, names: names, budget: b, content: shared}
+		judge := &judge{gate: g, rule: rule, ref: rg.Ref, names: names, budget: b, content: shared, keys: new(batch.Verifier)}
 		workers.Go(func() { judge.work(ctx, out.workers) })
 	}
 	var over *Finding
@@ -128,20 +131,20 @@ func (g *Gate) read(ctx context.Context, rg Range, b *budget, out *dispatch) (*F
 	return nil, nil
 }
 
-// A dispatch hands commits to workers in batches, which grow only while all workers
-// are busy.
+// A dispatch hands commits to workers in full rows: a processor that seems to be idle
+// meanwhile is one that git has a use for.
 type dispatch struct {
-	workers chan *batch
-	queue   chan *batch // of all that were begun, for the answers
-	open    *batch      // being filled
+	workers chan *row
+	queue   chan *row // of all that were begun, for the answers
+	open    *row      // being filled
 }
 
 func (d *dispatch) add(ctx context.Context, j *job) error {
 	if d.open == nil {
-		b := &batch{done: make(chan error, 1)}
+		r := &row{done: make(chan error, 1)}
 		select {
-		case d.queue <- b:
-			d.open = b
+		case d.queue <- r:
+			d.open = r
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -151,26 +154,21 @@ func (d *dispatch) add(ctx context.Context, j *job) error {
 	if d.open.full() {
 		return d.flush(ctx)
 	}
-	select {
-	case d.workers <- d.open:
-		d.open = nil
-	default:
-	}
 	return nil
 }
 
 // flush hands over what is left.
 func (d *dispatch) flush(ctx context.Context) error {
-	b := d.open
+	r := d.open
 	d.open = nil
-	if b == nil {
+	if r == nil {
 		return nil
 	}
 	select {
-	case d.workers <- b:
+	case d.workers <- r:
 		return nil
 	case <-ctx.Done():
-		b.done <- ctx.Err()
+		r.done <- ctx.Err()
 		return ctx.Err()
 	}
 }
@@ -239,20 +237,20 @@ func (m *treeMemory) of(ctx context.Context, commit change.ID) (change.ID, error
 	return t, nil
 }
 
-func (j *judge) work(ctx context.Context, batches <-chan *batch) {
-	for b := range batches {
-		b.done <- j.batch(ctx, b.jobs)
+func (j *judge) work(ctx context.Context, rows <-chan *row) {
+	for r := range rows {
+		r.done <- j.row(ctx, r.jobs)
 	}
 }
 
 // collect takes the answers in order, tells them, and keeps those that are asked for.
-func (g *Gate) collect(r *RefVerdict, queue <-chan *batch, keep Keep, b *budget) ([]CommitVerdict, error) {
+func (g *Gate) collect(r *RefVerdict, queue <-chan *row, keep Keep, b *budget) ([]CommitVerdict, error) {
 	var kept []CommitVerdict
-	for batch := range queue {
-		if err := <-batch.done; err != nil {
+	for row := range queue {
+		if err := <-row.done; err != nil {
 			return nil, err
 		}
-		for _, j := range batch.jobs {
+		for _, j := range row.jobs {
 			if g.Witness != nil {
 				if err := g.Witness.Judged(j.verdict); err != nil {
 					return nil, err

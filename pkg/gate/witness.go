@@ -5,7 +5,7 @@ package gate
 // somebody can write down what came of every commit, and nothing grows with the push.
 // An error of its ends the judgement.
 //
-// New refs that are judged together are told of under the first of them. When
+// Refs that are judged together are told of under the first of them. When
 // something is found, they are judged again one by one: then Back takes back what was
 // told since Mark.
 type Witness interface {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 )
@@ -58,11 +59,27 @@ func (w *world) put(kind string, data []byte) change.ID {
 	return id
 }
 
-// tree is a flat tree of files.
+// tree is a tree of files, by their paths.
 func (w *world) tree(files map[string]string) change.ID {
 	var b bytes.Buffer
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		fmt.Fprintf(&b, "100644 %s\x00%s", name, []byte(w.put("blob", []byte(files[name]))))
+	below := map[string]map[string]string{}
+	entries := map[string]string{} // by what they are sorted by
+	for path, text := range files {
+		name, rest, deeper := strings.Cut(path, "/")
+		if !deeper {
+			entries[name] = fmt.Sprintf("100644 %s\x00%s", name, []byte(w.put("blob", []byte(text))))
+			continue
+		}
+		if below[name] == nil {
+			below[name] = map[string]string{}
+		}
+		below[name][rest] = text
+	}
+	for name, files := range below {
+		entries[name+"/"] = fmt.Sprintf("40000 %s\x00%s", name, []byte(w.tree(files)))
+	}
+	for _, key := range slices.Sorted(maps.Keys(entries)) {
+		b.WriteString(entries[key])
 	}
 	return w.put("tree", b.Bytes())
 }
@@ -168,7 +185,7 @@ func (w *world) attest(s sketch, signer attestation.Signer) attestation.Attestat
 // signer is the one whose Ed25519 key has this seed.
 func signer(t testing.TB, seed byte) attestation.Signer {
 	t.Helper()
-	s, err := attestation.NewSigner(newKey(seed))
+	s, err := pubkey.NewSigner(newKey(seed))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +200,7 @@ func newKey(seed byte) ed25519.PrivateKey {
 type dsseSigner struct{ ed25519.PrivateKey }
 
 func (s dsseSigner) PublicKey() attestation.PublicKey {
-	inner, err := attestation.NewSigner(s.PrivateKey)
+	inner, err := pubkey.NewSigner(s.PrivateKey)
 	if err != nil {
 		panic(err)
 	}

@@ -15,13 +15,12 @@ const CheckSchema = "gatekeeper/policy-check/v1"
 
 // A CheckReport says what a policy that loads holds.
 type CheckReport struct {
-	Schema      string `json:"schema"`
-	Policy      string `json:"policy"` // file
-	Digest      string `json:"digest"`
-	Mode        Mode   `json:"mode"` // of [defaults]
-	Counts      Counts `json:"counts"`
-	Hints       []Note `json:"hints"`        // worth a look; nothing is wrong
-	NotEnforced []Note `json:"not_enforced"` // loads, but this version does not judge it
+	Schema string `json:"schema"`
+	Policy string `json:"policy"` // file
+	Digest string `json:"digest"`
+	Mode   Mode   `json:"mode"` // of [defaults]
+	Counts Counts `json:"counts"`
+	Hints  []Note `json:"hints"` // worth a look; nothing is wrong
 }
 
 // Counts are the entries of a policy.
@@ -35,15 +34,13 @@ type Counts struct {
 	Baseline int `json:"baseline"`
 }
 
-// Check reports what the policy holds, what in it looks unintended, and what
-// this version does not enforce.
+// Check reports what the policy holds, and what in it looks unintended.
 func (p *Policy) Check() CheckReport {
 	return CheckReport{
 		Schema: CheckSchema, Policy: p.name, Digest: p.digest, Mode: p.defaults.Mode,
 		Counts: Counts{Refs: len(p.refs), Models: len(p.models), Aliases: len(p.aliases), Tools: len(p.tools),
 			MCP: len(p.mcp), Signers: len(p.keys), Baseline: len(p.baseline)},
-		Hints:       append(append([]Note{}, p.hints...), p.shadowed()...),
-		NotEnforced: append([]Note{}, p.unenforced...),
+		Hints: append(append([]Note{}, p.hints...), p.shadowed()...),
 	}
 }
 
@@ -56,7 +53,6 @@ func (r CheckReport) WriteText(w io.Writer) error {
 		plural(r.Counts.Signers, "signer"), plural(r.Counts.Refs, "ref rule")}, ", "))
 	fmt.Fprintf(&b, "  digest %s\n", r.Digest)
 	writeNotes(&b, "hints:", r.Hints)
-	writeNotes(&b, "not enforced in this version:", r.NotEnforced)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -5,8 +5,7 @@
 // A policy loads whole or not at all: types, words, globs, dates, sizes, version
 // ranges and keys are checked when it is read, a key that is not known is an
 // error, and every error names file, line and column, and what to write instead.
-// A typing error can therefore not switch a rule off. What this version loads but
-// does not judge yet, Unenforced lists.
+// A typing error can therefore not switch a rule off.
 //
 // The answers are functions of the file and the question alone; no clock is read.
 // Each answer names the entry that decided, as file:line.

@@ -564,3 +564,7 @@ func sortedKeys[V any](m map[string]V) []string {
 	slices.Sort(keys)
 	return keys
 }
+
+func (d *document) note(key keyPath, text string) Note {
+	return Note{File: d.file, Line: d.keys[key].line, Key: strings.TrimPrefix(key.schema(), "."), Text: text}
+}

@@ -26,6 +26,7 @@ const TestSchema = "gatekeeper/policy-test/v1"
 //	tool  = "claude-code/2.1.330"         # NAME or NAME/VERSION
 //	ref   = "refs/heads/main"
 //	path  = "src/main.go"
+//	mcp   = ["github"]                    # servers that the commit names
 //	at    = 2026-06-01
 //	signed = 2026-05-31
 //	class = "developer"
@@ -37,7 +38,7 @@ const TestSchema = "gatekeeper/policy-test/v1"
 // anything: approved then means for some tool, ref or class, refused for all.
 var expectations = map[string][]string{
 	"":       {"schema", "policy", "at", "expect"},
-	"expect": {"name", "model", "tool", "ref", "path", "at", "signed", "class", "via", "want", "rule"},
+	"expect": {"name", "model", "tool", "ref", "path", "mcp", "at", "signed", "class", "via", "want", "rule"},
 }
 
 // testSuffix ends the name of a file of expectations.
@@ -68,6 +69,7 @@ type expectation struct {
 	name, want, rule string
 	line             int
 	query            Query
+	servers          []string
 }
 
 // Test judges a policy by the expectations written beside it. file is either of
@@ -106,7 +108,7 @@ func Test(file string, now time.Time) (TestReport, error) {
 func (p *Policy) test(tests string, expected []expectation) TestReport {
 	r := TestReport{Schema: TestSchema, Policy: p.name, Tests: tests, Results: []TestResult{}}
 	for _, e := range expected {
-		got := p.whole(e.query)
+		got := p.whole(e.query, e.servers)
 		passed := verdictWord(got.Allowed) == e.want && (e.rule == "" || e.rule == got.Rule)
 		r.Results = append(r.Results, TestResult{Name: e.name, Line: e.line, Passed: passed, Want: e.want, Rule: e.rule, Got: answer(got)})
 		if passed {
@@ -118,12 +120,17 @@ func (p *Policy) test(tests string, expected []expectation) TestReport {
 	return r
 }
 
-// whole decides about model, tool and observation together, in that order.
-func (p *Policy) whole(q Query) Decision {
+// whole decides about model, tool, MCP servers and observation together, in that order.
+func (p *Policy) whole(q Query, servers []string) Decision {
 	d := p.Model(q)
 	if d.Allowed && !q.anyTool {
 		if t := p.Tool(q); !t.Allowed {
 			d = t
+		}
+	}
+	for _, server := range servers {
+		if m := p.MCP(MCPQuery{Server: server, NameOnly: true}); d.Allowed && !m.Allowed {
+			d = m
 		}
 	}
 	if d.Allowed && q.Via != "" && !q.anyRef {
@@ -165,7 +172,7 @@ func parseExpectations(name string, data []byte, now time.Time) (list []expectat
 var (
 	verdictWords = []string{approved, "refused"}
 	viaWords     = []provenance.Via{provenance.ViaHook, provenance.ViaProcess, provenance.ViaDeclared, provenance.ViaImport, provenance.ViaUnknown}
-	ruleWords    = []string{RuleModelNotApproved, RuleModelDenied, RuleModelUnknown, RuleToolNotApproved, RuleSignerNotAllowed, RuleObservationTooWeak}
+	ruleWords    = []string{RuleModelNotApproved, RuleModelDenied, RuleModelUnknown, RuleToolNotApproved, RuleSignerNotAllowed, RulePathRestricted, RuleMCPNotApproved, RuleObservationTooWeak}
 )
 
 func (t *table) expectation(now time.Time) expectation {
@@ -179,8 +186,14 @@ func (t *table) expectation(now time.Time) expectation {
 	}
 	e.query = Query{
 		Model: t.model(), Tool: ParseTool(t.str("tool")), Via: word(t, "via", viaWords, ""),
-		Ref: t.str("ref"), Path: t.str("path"), At: now, Signed: t.date("signed"), Class: t.class("class"),
+		Ref: t.str("ref"), At: now, Signed: t.date("signed"), Class: t.class("class"),
 		anyTool: !t.has("tool"), anyRef: !t.has("ref"), anyClass: !t.has("class"),
+	}
+	if path := t.str("path"); path != "" {
+		e.query.Paths = []string{path}
+	}
+	for _, server := range t.strs("mcp") {
+		e.servers = append(e.servers, server.string)
 	}
 	if e.query.Ref != "" && !strings.HasPrefix(e.query.Ref, "refs/") {
 		t.wrong("ref", "write the whole name: refs/heads/"+printable(e.query.Ref), "%s does not begin with refs/", quote(e.query.Ref))

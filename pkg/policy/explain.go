@@ -183,8 +183,8 @@ func (m *modelEntry) conditions(q *Query) []string {
 	if q.anyClass && m.minClass > trust.Developer {
 		list = append(list, "only signed by a "+m.minClass.String()+" or higher")
 	}
-	if len(m.deny) > 0 && (q.Path == "" || matchAny(m.deny, q.Path)) {
-		list = append(list, "not for "+either(texts(m.deny))+" (not enforced in this version)")
+	if len(m.deny) > 0 && len(q.Paths) == 0 {
+		list = append(list, "not for "+either(texts(m.deny)))
 	}
 	if !m.until.IsZero() {
 		if !q.At.Before(m.until) {

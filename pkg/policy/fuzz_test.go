@@ -116,7 +116,7 @@ func canonical(p *Policy) string {
 // withoutPlaces is what p says, wherever it says it.
 func withoutPlaces(p *Policy) Policy {
 	q := *p
-	q.digest, q.hints, q.unenforced, q.signers = "", nil, nil, nil
+	q.digest, q.hints, q.signers = "", nil, nil
 	q.defaults.Line = 0
 	q.refs = slices.Clone(p.refs)
 	for i := range q.refs {
@@ -199,7 +199,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		onlyKnownKeys(t, data)
-		for _, n := range slices.Concat(p.Check().Hints, p.unenforced) {
+		for _, n := range p.Check().Hints {
 			if n.Line > 1+strings.Count(string(data), "\n") && n.File == p.name {
 				t.Fatalf("note beyond the file: %v", n)
 			}

@@ -96,7 +96,6 @@ func Parse(name string, data []byte, open func(name string) ([]byte, error)) (*P
 	}
 	p.signers = trust.NewSet(p.keys)
 	p.digest = digestOf(append([][]byte{data}, beside...))
-	p.unenforced = d.unenforced()
 	return p, nil
 }
 
@@ -163,6 +162,9 @@ func (p *Policy) readModels(top *table) {
 		}
 		if s := t.sub("paths"); s != nil {
 			m.deny = s.globs("deny", pathGlob)
+			if m.denied {
+				p.hints = append(p.hints, t.d.note(t.at.key("paths"), "the model is denied on all paths"))
+			}
 		}
 		m.dead = p.deniedAlready(&m)
 		p.models = append(p.models, m)

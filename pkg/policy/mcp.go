@@ -18,7 +18,7 @@ type MCPQuery struct {
 	Command []string // that starts the server, or
 	URL     string   // that it is at; both empty are not known
 	// NameOnly says that nothing but the name will ever be known, as of a commit's
-	// record: then entries count by name.
+	// record: then approvals count by name, and denials that are about a name alone.
 	NameOnly bool
 }
 
@@ -55,12 +55,19 @@ func (e *mcpEntry) covers(q MCPQuery) bool {
 	switch {
 	case !e.names(q.Server):
 		return false
+	case q.NameOnly && e.denied && !e.wholly():
+		return false // another tool of the server may have been called
 	case len(e.tools) > 0 && q.Tool != "" && !matchAny(e.tools, q.Tool):
 		return false
 	case len(e.tools) > 0 && q.Tool == "" && !q.NameOnly && !e.denied && !matchAny(e.tools, provenance.Unknown):
 		return false
 	}
 	return q.NameOnly && !e.denied || e.is(q)
+}
+
+// wholly reports whether the entry is about all tools of the server.
+func (e *mcpEntry) wholly() bool {
+	return len(e.tools) == 0 || slices.ContainsFunc(e.tools, func(g glob) bool { return g.text == "*" || g.text == "**" })
 }
 
 // names reports whether the entry is about a server of this name. A denial does not

@@ -21,6 +21,10 @@ status = "approved"
 server = "local-evil"
 status = "denied"
 [[mcp]]
+server = "local-y"
+tools = ["delete_*"]
+status = "denied"
+[[mcp]]
 server = "**"
 url = "https://evil.example.com"
 status = "denied"
@@ -53,7 +57,10 @@ func TestMCP(t *testing.T) {
 		{"a denial wins, in any case", MCPQuery{Server: "local-evil"}, "policy.toml:14", `MCP server "local-evil" is denied`},
 		{"a denial does not mind case", MCPQuery{Server: "Local-Evil"}, "policy.toml:14", `MCP server "Local-Evil" is denied`},
 		{"an approval does", MCPQuery{Server: "Local-files"}, "", `MCP server "Local-files" is not approved`},
-		{"denied by what it is", MCPQuery{Server: "local-x", URL: "https://evil.example.com"}, "policy.toml:17", `MCP server "local-x" is denied`},
+		{"denied by what it is", MCPQuery{Server: "local-x", URL: "https://evil.example.com"}, "policy.toml:21", `MCP server "local-x" is denied`},
+		{"a tool that is denied", MCPQuery{Server: "local-y", Tool: "delete_page"}, "policy.toml:17", `MCP server "local-y" is denied`},
+		{"a commit says neither which tool it was, nor what stands behind the name", MCPQuery{Server: "local-y", NameOnly: true}, "policy.toml:11", ""},
+		{"a name that is denied", MCPQuery{Server: "LOCAL-evil", NameOnly: true}, "policy.toml:14", `MCP server "LOCAL-evil" is denied`},
 		{"nobody named it", MCPQuery{Server: "other"}, "", `MCP server "other" is not approved`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

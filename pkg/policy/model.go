@@ -16,7 +16,8 @@ const (
 	RuleModelDenied        = "model-denied"
 	RuleModelUnknown       = "model-unknown"
 	RuleToolNotApproved    = "tool-not-approved"
-	RuleSignerNotAllowed   = "signer-not-allowed"   // of too low a class for the model
+	RuleSignerNotAllowed   = "signer-not-allowed" // of too low a class for the model
+	RulePathRestricted     = "path-restricted"
 	RuleObservationTooWeak = "observation-too-weak" // decided by the gate; known to Test
 )
 
@@ -26,7 +27,7 @@ type Query struct {
 	Model  provenance.Model
 	Via    provenance.Via
 	Ref    string      // whole name
-	Path   string      // not judged by this version; Explain mentions it
+	Paths  []string    // that the commit changes; a PathWatch picks those that matter
 	At     time.Time   // the server's time of receipt; a zero time lies in no period
 	Signed time.Time   // signing time, for grace; zero when nothing is signed
 	Class  trust.Class // of the signer
@@ -153,7 +154,8 @@ func toolName(t provenance.Tool) string {
 //
 // The period is judged at q.At. For grace after `until` an approval goes on for a
 // commit that was signed before `until`. An entry that asks for a higher class
-// of signer than q.Class decides: it refuses, with signer-not-allowed.
+// of signer than q.Class decides: it refuses, with signer-not-allowed. So does one that
+// denies a path of q.Paths, with path-restricted.
 func (p *Policy) Model(q Query) Decision {
 	id, _ := p.canonical(q.Model)
 	for i := range p.models {
@@ -168,6 +170,8 @@ func (p *Policy) Model(q Query) Decision {
 		case m.asksMore(&q):
 			d.refuse(RuleSignerNotAllowed, fmt.Sprintf("model %s asks for a signer of class %s, this one is %s", quote(id), m.minClass, q.Class),
 				"push it by way of a "+m.minClass.String()+" that signs")
+		default:
+			p.keepOut(&d, m, q)
 		}
 		return d
 	}
@@ -301,7 +305,7 @@ func (p *Policy) Tool(q Query) Decision {
 		}
 		d.Entry, d.Reason = t.entry, approved
 		if t.denied {
-			d.refuse(RuleToolNotApproved, "tool "+quote(versioned(q.Tool))+" is denied", p.toolsHere())
+			d.refuse(RuleToolNotApproved, t.whyDenied(q.Tool), p.toolsHere())
 		}
 		return d
 	}
@@ -315,6 +319,14 @@ func (t *toolEntry) applies(version string) bool {
 		return t.denied
 	}
 	return inside
+}
+
+func (t *toolEntry) whyDenied(tool provenance.Tool) string {
+	s := "tool " + quote(versioned(tool)) + " is denied"
+	if _, known := t.versions.has(tool.Version); !known {
+		s += " in versions " + t.versions.text + ", and which this is, is not known"
+	}
+	return s
 }
 
 func (p *Policy) toolMissing(t provenance.Tool) string {

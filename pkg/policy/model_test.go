@@ -21,8 +21,9 @@ func ask(model, tool, ref string) Query {
 	return Query{Model: m, Tool: ParseTool(tool), Ref: ref, At: day0, Signed: day0}
 }
 
-func (q Query) at(s string) Query     { q.At = mustDate(s); return q }
-func (q Query) signed(s string) Query { q.Signed = mustDate(s); return q }
+func (q Query) at(s string) Query        { q.At = mustDate(s); return q }
+func (q Query) signed(s string) Query    { q.Signed = mustDate(s); return q }
+func (q Query) on(paths ...string) Query { q.Paths = paths; return q }
 func (q Query) by(c trust.Class) Query {
 	q.Class = c
 	return q

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,8 +43,7 @@ type Policy struct {
 	baseline []string
 	limits   Limits
 
-	hints      []Note
-	unenforced []Note
+	hints []Note
 }
 
 type refEntry struct {
@@ -216,10 +216,10 @@ func (p *Policy) Override() []string { return p.override }
 // Rule returns the rule for a ref, by its whole name: the first [[ref]] that
 // matches, over [defaults].
 func (p *Policy) Rule(ref string) Rule {
-	for i := range p.refs {
-		if p.refs[i].match.match(ref) {
-			return p.refs[i].rule
-		}
+	rule := p.defaults
+	if i := slices.IndexFunc(p.refs, func(r refEntry) bool { return r.match.match(ref) }); i >= 0 {
+		rule = p.refs[i].rule
 	}
-	return p.defaults
+	rule.Models = p.modelsFor(ref)
+	return rule
 }

@@ -42,6 +42,7 @@ const ViaAny provenance.Via = "any"
 const (
 	AuthorAny    = "any"
 	AuthorSigner = "signer" // the author's address must be the signer's principal
+	AuthorPusher = "pusher" // the author's address must be that of who pushes, which only a server knows
 )
 
 // DefaultMatch is the Match of a rule that comes from [defaults] alone.
@@ -55,9 +56,10 @@ type Rule struct {
 	Evidence Evidence       //
 	Via      provenance.Via // hook, process, declared or ViaAny
 	Binding  Binding        //
-	Author   string         // AuthorAny or AuthorSigner
+	Author   string         // AuthorAny, AuthorSigner or AuthorPusher
 	Skew     time.Duration  // how far a signing time may lie ahead of the time of receipt
 	Grace    time.Duration  // how long after an approval ends a commit signed before it may still arrive
+	Models   string         // which of the [[model]] entries that name refs are for this one; see modelsFor
 }
 
 // The words of each key, strictest first. A word that is not listed counts as
@@ -67,7 +69,7 @@ var (
 	evidences = []Evidence{Attested, Declared, AnyEvidence}
 	vias      = []provenance.Via{provenance.ViaHook, provenance.ViaProcess, provenance.ViaDeclared, ViaAny}
 	bindings  = []Binding{Exact, Change}
-	authors   = []string{AuthorSigner, AuthorAny}
+	authors   = []string{AuthorSigner, AuthorPusher, AuthorAny}
 )
 
 // laxity is 0 for the strictest word and grows as words ask for less.
@@ -82,7 +84,7 @@ func stricterWord[T comparable](words []T, a, b T) T {
 // matter, and a rule joined with itself is the same rule.
 func Stricter(a, b Rule) Rule {
 	return Rule{
-		Match:    joinMatch(a.Match, b.Match),
+		Match:    join(a.Match, b.Match, " + "), // no ref has a space in its name
 		Line:     firstLine(a.Line, b.Line),
 		Mode:     stricterWord(modes, a.Mode, b.Mode),
 		Evidence: stricterWord(evidences, a.Evidence, b.Evidence),
@@ -91,15 +93,35 @@ func Stricter(a, b Rule) Rule {
 		Author:   stricterWord(authors, a.Author, b.Author),
 		Skew:     min(a.Skew, b.Skew),
 		Grace:    min(a.Grace, b.Grace),
+		Models:   join(a.Models, b.Models, alsoModels),
 	}
 }
 
-// WeakerThan reports whether r asks for less evidence, observation or binding
-// than other: then what was accepted under r says nothing about other.
+// WeakerThan reports whether r asks for less evidence, observation or binding than
+// other, or approves models by entries for other refs: then what was accepted under r
+// says nothing about other.
 func (r Rule) WeakerThan(other Rule) bool {
 	return laxity(evidences, r.Evidence) > laxity(evidences, other.Evidence) ||
 		laxity(vias, r.Via) > laxity(vias, other.Via) ||
-		laxity(bindings, r.Binding) > laxity(bindings, other.Binding)
+		laxity(bindings, r.Binding) > laxity(bindings, other.Binding) ||
+		!includesModels(r.Models, other.Models)
+}
+
+// Common is what both rules ask for, as far as WeakerThan looks: what was accepted
+// under either was accepted under it.
+func Common(a, b Rule) Rule {
+	weaker := a
+	if (Rule{Evidence: b.Evidence}).WeakerThan(Rule{Evidence: a.Evidence}) {
+		weaker.Evidence = b.Evidence
+	}
+	if (Rule{Via: b.Via}).WeakerThan(Rule{Via: a.Via}) {
+		weaker.Via = b.Via
+	}
+	if (Rule{Binding: b.Binding}).WeakerThan(Rule{Binding: a.Binding}) {
+		weaker.Binding = b.Binding
+	}
+	weaker.Models = commonModels(a.Models, b.Models)
+	return weaker
 }
 
 // Observed reports whether a record seen by way of via is observed well enough.
@@ -113,8 +135,8 @@ func (r Rule) Observed(via provenance.Via) bool {
 	return i >= 0 && via != ViaAny && i <= laxity(vias, r.Via)
 }
 
-func joinMatch(a, b string) string {
-	const sep = " + " // no ref has a space in its name
+// join is the union of two lists of words.
+func join(a, b, sep string) string {
 	all := append(strings.Split(a, sep), strings.Split(b, sep)...)
 	slices.Sort(all)
 	all = slices.Compact(all)
@@ -129,21 +151,4 @@ func firstLine(a, b int) int {
 		return b
 	}
 	return a
-}
-
-// Alike is a key that is equal for refs whose commits are decided alike but for
-// the Rule: by the same [[model]] entries.
-func (p *Policy) Alike(refs ...string) string {
-	key := make([]byte, 0, len(refs)*len(p.models))
-	for _, ref := range refs {
-		for i := range p.models {
-			covered := byte('0')
-			if len(p.models[i].refs) == 0 || matchAny(p.models[i].refs, ref) {
-				covered = '1'
-			}
-			key = append(key, covered)
-		}
-		key = append(key, ' ')
-	}
-	return string(key)
 }

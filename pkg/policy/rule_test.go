@@ -33,7 +33,8 @@ func TestRule(t *testing.T) {
 		"refs/heads/wip/x\n/main": base,
 	} {
 		t.Run("the rule for "+ref, func(t *testing.T) {
-			if got := p.Rule(ref); got != want {
+			got := p.Rule(ref)
+			if got.Models = ""; got != want {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
@@ -56,6 +57,7 @@ func someRules() []Rule {
 			Match: []string{DefaultMatch, "refs/heads/a", "refs/heads/b"}[i%3], Line: []int{0, 7, 3}[i%3],
 			Mode: modes[i%3], Evidence: evidences[i/2%3], Via: vias[i/3%4], Binding: bindings[i/5%2], Author: authors[i/7%2],
 			Skew: time.Duration(i%5) * time.Minute, Grace: time.Duration(i%4) * time.Hour,
+			Models: []string{"d", "a", "b", "c", "a+b"}[i%5],
 		})
 	}
 	return rules

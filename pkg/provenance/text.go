@@ -47,10 +47,10 @@ func CheckValue(s string) error {
 // plain reports whether c stands for itself in a value.
 func plain(c byte) bool {
 	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '+' <= c && c <= ':': // + , - . / 0-9 :
 		return true
 	}
-	return strings.IndexByte("._:/@+,=%-", c) >= 0
+	return c == '_' || c == '@' || c == '=' || c == '%'
 }
 
 // Escape percent-encodes, in upper-case hex, every byte of s that cannot stand

@@ -2,12 +2,15 @@ package receipt
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -28,6 +31,9 @@ import (
 // the baseline's, or is itself covered; and then by the weaker of the two rules. The old
 // value is what the pusher claims, who may claim what they like: whether the push
 // happened does not matter, since what it proves is true of the value.
+//
+// A push that did not judge what a covered value of another ref reaches proves no less,
+// as long as that was covered by no weaker a rule (policy.Rule.WeakerThan).
 type Coverage struct {
 	at    ending // where the receipts ended
 	chain chain
@@ -36,6 +42,7 @@ type Coverage struct {
 	unsettled map[int64][]string // the refs that have something pending, by the decision on it
 	tidy      int                // how many of them there may be before the stale ones are dropped
 	before    []Ref              // of refs lines
+	refused   []RefusedChange    // the latest last
 }
 
 func newCoverage() *Coverage {
@@ -57,14 +64,15 @@ type Standing struct {
 	Evidence policy.Evidence // the least that any of the rules asked for
 	Via      provenance.Via
 	Binding  policy.Binding
-	Decision int64 // the seq of the decision on the value
-	Since    int64 // and of the first one of the unbroken run to it
+	Models   string // as in policy.Rule
+	Decision int64  // the seq of the decision on the value
+	Since    int64  // and of the first one of the unbroken run to it
 }
 
 // Rule is the weakest rule under which a commit below the value was judged, as far as
 // policy.Rule.WeakerThan asks.
 func (s Standing) Rule() policy.Rule {
-	return policy.Rule{Mode: policy.Enforce, Evidence: s.Evidence, Via: s.Via, Binding: s.Binding}
+	return policy.Rule{Mode: policy.Enforce, Evidence: s.Evidence, Via: s.Via, Binding: s.Binding, Models: s.Models}
 }
 
 // Of returns the standing of a ref's value, ok = false when it is not covered.
@@ -78,6 +86,9 @@ func (a *Coverage) Of(ref string, value change.ID) (s Standing, ok bool) {
 	}
 	return Standing{}, false
 }
+
+// Names are the refs of which something may be covered, in no order.
+func (a *Coverage) Names() iter.Seq[string] { return maps.Keys(a.refs) }
 
 func (v *values) find(value change.ID) *Standing {
 	for _, s := range slices.Backward(v.pending) {
@@ -150,6 +161,7 @@ func (a *Coverage) take(line Line) {
 		if !body.refused() && body.Override == "" {
 			a.decide(line.Seq, append(a.before, body.Refs...))
 		}
+		a.refuse(line.Seq, body.Changes)
 		a.before = nil
 	case *Outcome:
 		a.settle(body, append(a.before, body.Refs...))
@@ -217,7 +229,7 @@ func (a *Coverage) standing(seq int64, r Ref) *Standing {
 		return nil
 	}
 	s := &Standing{Value: r.New, Evidence: policy.Evidence(r.Evidence), Via: provenance.Via(r.Via), Binding: policy.Binding(r.Binding),
-		Decision: seq, Since: seq}
+		Models: r.Models, Decision: seq, Since: seq}
 	if !s.known() {
 		return nil
 	}
@@ -239,21 +251,14 @@ func (a *Coverage) standing(seq int64, r Ref) *Standing {
 func (s *Standing) known() bool {
 	return slices.Contains([]policy.Evidence{policy.Attested, policy.Declared, policy.AnyEvidence}, s.Evidence) &&
 		slices.Contains([]provenance.Via{provenance.ViaHook, provenance.ViaProcess, provenance.ViaDeclared, policy.ViaAny}, s.Via) &&
-		slices.Contains([]policy.Binding{policy.Exact, policy.Change}, s.Binding)
+		slices.Contains([]policy.Binding{policy.Exact, policy.Change}, s.Binding) && policy.KnownModels(s.Models)
 }
 
-// join is s on top of another: of each the word that asks for less.
+// join is s on top of another: what both ask for.
 func (s *Standing) join(below Standing) *Standing {
 	s.Since = below.Since
-	if (policy.Rule{Evidence: below.Evidence}).WeakerThan(policy.Rule{Evidence: s.Evidence}) {
-		s.Evidence = below.Evidence
-	}
-	if (policy.Rule{Via: below.Via}).WeakerThan(policy.Rule{Via: s.Via}) {
-		s.Via = below.Via
-	}
-	if (policy.Rule{Binding: below.Binding}).WeakerThan(policy.Rule{Binding: s.Binding}) {
-		s.Binding = below.Binding
-	}
+	both := policy.Common(s.Rule(), below.Rule())
+	s.Evidence, s.Via, s.Binding, s.Models = both.Evidence, both.Via, both.Binding, both.Models
 	return s
 }
 
@@ -301,8 +306,9 @@ func (v *values) happened(s *Standing) {
 }
 
 const (
-	acceptedHead = "gatekeeper accepted 1\n"
+	acceptedHead = "gatekeeper accepted 2\n"
 	acceptedEnd  = "end "
+	anyModels    = "*" // no models, which would be an empty word
 )
 
 // format writes the cache: the place in the chain, then a line for each value.
@@ -313,7 +319,7 @@ func (a *Coverage) format() []byte {
 			b = fmt.Appendf(b, "d %d %s\n", s.Decision, escapeName(ref))
 			return
 		}
-		b = fmt.Appendf(b, "%c %s %s %s %s %d %d %s\n", kind, s.Value, s.Evidence, s.Via, s.Binding, s.Decision, s.Since, escapeName(ref))
+		b = fmt.Appendf(b, "%c %s %s %s %s %s %d %d %s\n", kind, s.Value, s.Evidence, s.Via, s.Binding, cmp.Or(s.Models, anyModels), s.Decision, s.Since, escapeName(ref))
 	}
 	for _, ref := range slices.Sorted(maps.Keys(a.refs)) {
 		if s := a.refs[ref].settled; s != nil {
@@ -322,6 +328,9 @@ func (a *Coverage) format() []byte {
 		for _, s := range a.refs[ref].pending {
 			line('p', s, ref)
 		}
+	}
+	for _, c := range a.refused {
+		b = fmt.Appendf(b, "r %s %d %q\n", base64.RawURLEncoding.EncodeToString(c.Change[:]), c.Decision, c.Said)
 	}
 	return fmt.Appendf(b, acceptedEnd+"%08x\n", crc32.ChecksumIEEE(b))
 }
@@ -403,6 +412,12 @@ func parseCoverage(data []byte) (*Coverage, bool) {
 		var line string
 		line, text, _ = strings.Cut(text, "\n")
 		n--
+		if rest, is := strings.CutPrefix(line, "r "); is {
+			if !a.parseRefused(rest) {
+				return nil, false
+			}
+			continue
+		}
 		if n < 0 || !a.parseStanding(line, &standings[n], &refs[n]) {
 			return nil, false
 		}
@@ -424,16 +439,32 @@ func (a *Coverage) parsePlace(line string) bool {
 	return true
 }
 
+func (a *Coverage) parseRefused(line string) bool {
+	id, rest, _ := strings.Cut(line, " ")
+	seq, quoted, _ := strings.Cut(rest, " ")
+	change, ok := parseChangeID(id)
+	decision, err1 := strconv.ParseInt(seq, 10, 64)
+	said, err2 := strconv.Unquote(quoted)
+	if !ok || err1 != nil || err2 != nil || decision < 1 {
+		return false
+	}
+	a.refuse(decision, []RefusedChange{{Change: change, Said: said}})
+	return true
+}
+
 // parseStanding reads a line into s, and fresh when the ref is a new one.
 func (a *Coverage) parseStanding(line string, s *Standing, fresh *values) bool {
 	kind, line, _ := strings.Cut(line, " ")
 	if kind != "d" {
-		var words [4]string
+		var words [5]string
 		for i := range words {
 			words[i], line, _ = strings.Cut(line, " ")
 		}
 		s.Value, _ = change.ParseID(words[0])
 		s.Evidence, s.Via, s.Binding = policy.Evidence(words[1]), provenance.Via(words[2]), policy.Binding(words[3])
+		if s.Models = words[4]; s.Models == anyModels {
+			s.Models = ""
+		}
 		if s.Value == "" || !s.known() {
 			return false
 		}

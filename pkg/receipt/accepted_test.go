@@ -63,6 +63,9 @@ func (m *model) any() change.ID { return m.all[m.rand.IntN(len(m.all))] }
 var rules = []policy.Rule{
 	{Mode: policy.Enforce, Evidence: policy.Attested, Via: "hook", Binding: policy.Exact},
 	{Mode: policy.Enforce, Evidence: policy.Attested, Via: "any", Binding: policy.Change},
+	{Mode: policy.Enforce, Evidence: policy.Attested, Via: "any", Binding: policy.Change, Models: "a"},
+	{Mode: policy.Enforce, Evidence: policy.Declared, Via: "any", Binding: policy.Change, Models: "b"},
+	{Mode: policy.Enforce, Evidence: policy.Attested, Via: "hook", Binding: policy.Exact, Models: "a+b"},
 	{Mode: policy.Enforce, Evidence: policy.Declared, Via: "process", Binding: policy.Change},
 	{Mode: policy.Enforce, Evidence: policy.AnyEvidence, Via: "any", Binding: policy.Exact},
 	{Mode: policy.Warn, Evidence: policy.Attested, Via: "any", Binding: policy.Exact},
@@ -75,7 +78,7 @@ func (m *model) update() (Ref, []change.ID) {
 	name := fmt.Sprint("refs/heads/", m.rand.IntN(4))
 	rule := rules[m.rand.IntN(len(rules))]
 	r := Ref{Name: name, Old: m.refs[name], Mode: string(rule.Mode), Evidence: string(rule.Evidence), Via: string(rule.Via),
-		Binding: string(rule.Binding), Verdict: Accepted}
+		Binding: string(rule.Binding), Models: rule.Models, Verdict: Accepted}
 	if m.rand.IntN(8) == 0 && len(m.all) > 0 {
 		r.Old = m.any()
 	}
@@ -156,7 +159,7 @@ func (m *model) push() {
 }
 
 func ruleOf(r Ref) policy.Rule {
-	return policy.Rule{Mode: policy.Mode(r.Mode), Evidence: policy.Evidence(r.Evidence), Via: provenance.Via(r.Via), Binding: policy.Binding(r.Binding)}
+	return policy.Rule{Mode: policy.Mode(r.Mode), Evidence: policy.Evidence(r.Evidence), Via: provenance.Via(r.Via), Binding: policy.Binding(r.Binding), Models: r.Models}
 }
 
 // sound fails when something is called covered that is not.
@@ -457,8 +460,9 @@ func BenchmarkDecide(b *testing.B) {
 // What is read from a cache is what is written into one.
 func FuzzCoverage(f *testing.F) {
 	place := "at 1 2 3 " + strings.Repeat("ab", 32) + "\n"
-	for _, lines := range []string{"", "s " + id(1).String() + " attested any change 3 1 refs/heads/main\n",
-		"s " + id(1).String() + " declared hook exact 3 1 refs/heads/\\xff\np " + id(2).String() + " any any exact 4 1 refs/heads/\\xff\nd 5 refs/heads/\\xff\n"} {
+	for _, lines := range []string{"", "s " + id(1).String() + " attested any change * 3 1 refs/heads/main\n",
+		"s " + id(1).String() + " declared hook exact ab+c- 3 1 refs/heads/\\xff\np " + id(2).String() + " any any exact - 4 1 refs/heads/\\xff\nd 5 refs/heads/\\xff\n",
+		"r AQAAAAAAAAAAAAAAAAAAAA 7 \"a b/c\"\n"} {
 		f.Add(acceptedHead + place + lines)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 )
 
 const (
@@ -25,6 +26,7 @@ const (
 // Bounds of lines.
 const (
 	idsInLine   = 256      // ids of commits
+	saidInLine  = 1 << 10  // statements, and those of one commit
 	refsInLine  = 64 << 10 // bytes of refs, and one ref
 	openRulings = 16       // commits lines begun at once
 	maxText     = 1 << 10  // bytes of a reason or detail
@@ -42,9 +44,14 @@ type Draft struct {
 
 // A group is a commits line that is not full yet.
 type group struct {
-	ref    string
-	ruling Ruling
-	ids    []change.ID
+	ref        string
+	ruling     Ruling
+	ids        []change.ID
+	statements []StatementID
+}
+
+func (g *group) body() *Commits {
+	return &Commits{Ref: g.ref, Ruling: g.ruling, IDs: g.ids, Statements: g.statements}
 }
 
 type mark struct{ size, commits int64 }
@@ -67,8 +74,9 @@ func (l *Log) Begin() (*Draft, error) {
 // Close lets go of a draft, decided or not.
 func (d *Draft) Close() error { return d.spool.close() }
 
-// Commit notes what a commit came to on its way to a ref.
-func (d *Draft) Commit(ref string, id change.ID, r Ruling) error {
+// Commit notes what a commit came to on its way to a ref, and the statements about it
+// whose signatures are valid.
+func (d *Draft) Commit(ref string, id change.ID, r Ruling, statements ...provenance.Digest) error {
 	d.commits++
 	g := d.group(ref, r)
 	if g == nil {
@@ -81,11 +89,14 @@ func (d *Draft) Commit(ref string, id change.ID, r Ruling) error {
 		d.open = append(d.open, g)
 	}
 	g.ids = append(g.ids, id)
-	if len(g.ids) < idsInLine {
+	for _, s := range statements {
+		g.statements = append(g.statements, idOf(s))
+	}
+	if len(g.ids) < idsInLine && len(g.statements) < saidInLine {
 		return nil
 	}
 	d.open = slices.DeleteFunc(d.open, func(o *group) bool { return o == g })
-	return d.put(TypeCommits, &Commits{Ref: g.ref, Ruling: g.ruling, IDs: g.ids})
+	return d.put(TypeCommits, g.body())
 }
 
 func (d *Draft) group(ref string, r Ruling) *group {
@@ -120,7 +131,7 @@ func (d *Draft) Back() {
 
 func (d *Draft) flush() error {
 	for _, g := range d.open {
-		if err := d.put(TypeCommits, &Commits{Ref: g.ref, Ruling: g.ruling, IDs: g.ids}); err != nil {
+		if err := d.put(TypeCommits, g.body()); err != nil {
 			return err
 		}
 	}
@@ -153,6 +164,7 @@ func (d *Draft) Decide(ctx context.Context, decision Decision, key attestation.S
 		if err := w.copy(d.spool.reader()); err != nil {
 			return err
 		}
+		decision.Time = e.notBefore(decision.Time)
 		decision.Cut, decision.unit = e.beyond, w.unit()
 		if err := w.line(TypeDecision, encodeBody(&decision)); err != nil {
 			return err
@@ -193,6 +205,10 @@ func (d *Decision) bound() {
 		d.Pusher = &Pusher{Source: clip(d.Pusher.Source), Name: clip(d.Pusher.Name), Key: clip(d.Pusher.Key)}
 	}
 	d.Findings = clipped(d.Findings)
+	d.Changes = slices.Clone(d.Changes[:min(len(d.Changes), MaxChanges)])
+	for i := range d.Changes {
+		d.Changes[i].Said = clip(d.Changes[i].Said)
+	}
 	d.Refs = slices.Clone(d.Refs)
 	for i := range d.Refs {
 		d.Refs[i].Findings = clipped(d.Refs[i].Findings)
@@ -229,6 +245,7 @@ func (l *Log) Finish(ctx context.Context, now time.Time, happened []Ref) (decisi
 		if err != nil {
 			return err
 		}
+		outcome.Time = e.notBefore(outcome.Time)
 		outcome.Decision, decision = decided, decided
 		outcome.All = decided != 0 && of == len(happened)
 		if !outcome.All {
@@ -243,6 +260,14 @@ func (l *Log) Finish(ctx context.Context, now time.Time, happened []Ref) (decisi
 		return w.line(TypeOutcome, encodeBody(&outcome))
 	})
 	return decision, err
+}
+
+// notBefore is a time, or that of the last receipt where a clock was set back.
+func (e ending) notBefore(t time.Time) time.Time {
+	if t.Before(e.Time) {
+		return e.Time
+	}
+	return t
 }
 
 func bare(refs []Ref) []Ref {

@@ -34,7 +34,8 @@
 // of the line before, its LF included, in lower-case hexadecimal; 64 zeros for the
 // first. More fields follow. A reader keeps those that it does not know; a field that
 // comes twice, is missing, or has a value of another type is an error. Times are UTC in
-// whole seconds, ids as git prints them, all zeros for none.
+// whole seconds, and no receipt is written with an earlier one than that before it; ids
+// are as git prints them, all zeros for none.
 //
 // Names of refs are text; of a name that is not UTF-8, each byte that is not is written
 // \xHH, and a backslash as \\, before JSON's own escapes.
@@ -45,18 +46,24 @@
 //
 //	commits    ref, verdict, evidence, binding (null when nothing binds), ids: commits
 //	           judged for one ref of the push that came to the same, in no order of
-//	           interest; rules, of the findings, when there are any; beside, made: true
+//	           interest; statements, of which a signature is valid: of each the first 16
+//	           bytes of the SHA-256 of its bytes, in base64url without padding;
+//	           rules, of the findings, when there are any; beside, made: true
 //	           when all of it stands beside the commits, or the platform made them of
-//	           others. Of new refs that were judged together, the first has all commits
+//	           others. Of refs that were judged together, the first has all commits
 //	refs       refs, as in a decision or outcome, for which the last line has no room
 //	decision   time of receipt; pusher: null, or source, name and perhaps key; override,
 //	           the reason that was given; policy, its digest, "" for none; verdict:
 //	           accepted, warned, refused, or unchecked with its reason; findings on the
 //	           push (rule, detail); refs: each ref, old, new, target of a symbolic ref,
 //	           baseline (true when old is one of the baseline's commits), what the rule
-//	           asked for (mode, evidence, via, binding), verdict, how many commits were
-//	           judged and faulty, findings on the ref; omitted, refs left out since they
-//	           were too many; commits, the number of ids in this unit; lines and
+//	           asked for (mode, evidence, via, binding; models, a digest of the [[model]]
+//	           entries for some refs only that spoke for this one, when the policy has
+//	           any), verdict, how many commits were judged and faulty, findings on the
+//	           ref; omitted, refs left out since they
+//	           were too many; changes, of commits that were refused: change, the first
+//	           16 bytes of its digest in base64url, and said, the tools and models that
+//	           the commit named, at most 100; commits, the number of ids in this unit; lines and
 //	           bytes of the unit before this line; cut, the bytes of an unfinished unit
 //	           that stood here; signed: true when a signature follows
 //	outcome    by post-receive: time; decision, the seq of the decision's line, null

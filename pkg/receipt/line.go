@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 )
 
@@ -67,8 +68,9 @@ type Body interface {
 type Commits struct {
 	Ref string
 	Ruling
-	IDs   []change.ID
-	Extra []Field
+	IDs        []change.ID
+	Statements []StatementID // about them, under valid signatures; in no order
+	Extra      []Field
 }
 
 // A Ruling is what a commit came to.
@@ -98,7 +100,8 @@ type Decision struct {
 	Findings []Finding // about the push as a whole
 	Refs     []Ref     // when read through Decisions, those of the lines before, too
 	Omitted  int64     // refs of the push that are left out, because there were too many to judge
-	Commits  int64     // ids in the lines before
+	Changes  []RefusedChange
+	Commits  int64 // ids in the lines before
 	unit
 	Cut    int64 // bytes of a receipt that was never finished, taken away before this one
 	Signed bool  // a signature follows, without which the decision does not count
@@ -137,6 +140,7 @@ type Ref struct {
 	Evidence string // what the rule asks for
 	Via      string
 	Binding  string
+	Models   string // policy.Rule.Models of the rule
 	Verdict  string
 	Judged   int64 // commits; those of refs judged together are counted and listed with the first
 	Faulty   int64
@@ -270,6 +274,11 @@ func (c *Commits) append(o *builder) {
 	o.list("ids", len(c.IDs), func(b []byte, i int) []byte {
 		return append(hex.AppendEncode(append(b, '"'), []byte(c.IDs[i])), '"')
 	})
+	if len(c.Statements) > 0 {
+		o.list("statements", len(c.Statements), func(b []byte, i int) []byte {
+			return append(base64.RawURLEncoding.AppendEncode(append(b, '"'), c.Statements[i][:]), '"')
+		})
+	}
 	o.extra(c.Extra)
 }
 
@@ -300,6 +309,14 @@ func readCommits(o *object) *Commits {
 		}
 		c.IDs = append(c.IDs, id)
 	}
+	for _, text := range o.words("statements") {
+		s, err := base64.RawURLEncoding.Strict().DecodeString(text)
+		if err != nil || len(s) != len(StatementID{}) {
+			o.fail("statements", "has %.80q, which is not the id of a statement", text)
+			break
+		}
+		c.Statements = append(c.Statements, StatementID(s))
+	}
 	c.Extra = o.rest()
 	return c
 }
@@ -324,6 +341,7 @@ func (r Ref) encode() []byte {
 	o.some("evidence", r.Evidence)
 	o.some("via", r.Via)
 	o.some("binding", r.Binding)
+	o.some("models", r.Models)
 	if r.Verdict != "" {
 		o.text("verdict", r.Verdict)
 		o.number("judged", r.Judged)
@@ -338,7 +356,7 @@ func readRefs(o *object) (refs []Ref) {
 	for _, raw := range o.list("refs") {
 		m := parseObject(raw)
 		r := Ref{Name: m.refName("ref"), Old: m.id("old"), New: m.id("new"), Baseline: m.flag("baseline"),
-			Mode: m.some("mode"), Evidence: m.some("evidence"), Via: m.some("via"), Binding: m.some("binding"),
+			Mode: m.some("mode"), Evidence: m.some("evidence"), Via: m.some("via"), Binding: m.some("binding"), Models: m.some("models"),
 			Verdict: m.some("verdict")}
 		if m.has("target") {
 			r.Target = m.refName("target")
@@ -398,6 +416,7 @@ func (d *Decision) append(o *builder) {
 	appendFindings(o, d.Findings)
 	appendRefs(o, d.Refs)
 	o.count("omitted", d.Omitted)
+	appendChanges(o, d.Changes)
 	o.number("commits", d.Commits)
 	d.unit.append(o)
 	o.count("cut", d.Cut)
@@ -408,7 +427,7 @@ func (d *Decision) append(o *builder) {
 func readDecision(o *object) *Decision {
 	d := &Decision{Time: o.time("time"), Pusher: readPusher(o), Override: o.some("override"), Policy: o.text("policy"),
 		Verdict: o.text("verdict"), Reason: o.some("reason"), Findings: readFindings(o), Refs: readRefs(o),
-		Omitted: o.count("omitted"), Commits: o.number("commits"), unit: readUnit(o), Cut: o.count("cut"), Signed: o.flag("signed")}
+		Omitted: o.count("omitted"), Changes: readChanges(o), Commits: o.number("commits"), unit: readUnit(o), Cut: o.count("cut"), Signed: o.flag("signed")}
 	d.Extra = o.rest()
 	return d
 }
@@ -482,7 +501,7 @@ func readSignature(o *object) *Signature {
 		return s
 	}
 	var err error
-	if s.Key, err = attestation.ParseAuthorizedKey(line); err == nil && s.Key.AuthorizedKey() != line {
+	if s.Key, err = pubkey.ParseAuthorizedKey(line); err == nil && s.Key.AuthorizedKey() != line {
 		err = errors.New("not as ssh-keygen prints it, without a comment")
 	}
 	if err != nil {

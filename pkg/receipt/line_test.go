@@ -20,15 +20,15 @@ import (
 func lines(t testing.TB) []string {
 	t.Helper()
 	bodies := []Body{
-		&Commits{Ref: "refs/heads/main", Ruling: attested, IDs: []change.ID{id(1), id(2)}},
+		&Commits{Ref: "refs/heads/main", Ruling: attested, IDs: []change.ID{id(1), id(2)}, Statements: []StatementID{{1, 2}, {15: 255}}},
 		&Commits{Ref: "refs/heads/\xff\\", Ruling: Ruling{Verdict: Refused, Evidence: "unknown", Rules: []string{"attestation-missing", "time-skew"}, Beside: true, Made: true},
 			IDs: []change.ID{id(3)}},
 		&Refs{Refs: []Ref{{Name: "refs/heads/a", Old: id(1), New: id(2)}}},
 		&Decision{Time: received, Verdict: Refused, Findings: []Finding{{Rule: "policy-invalid", Detail: "no policy: \"x\"\n is not there"}}},
 		&Decision{Time: received, Pusher: &Pusher{Source: "certificate", Name: "alice", Key: "SHA256:x"}, Override: "fire", Policy: "sha256:ab",
 			Verdict: Accepted, Refs: []Ref{{Name: "refs/heads/main", New: id(1), Target: "refs/heads/trunk", Baseline: true, Mode: "enforce",
-				Evidence: "attested", Via: "any", Binding: "change", Verdict: Accepted, Judged: 3, Faulty: 1, Findings: []Finding{{Rule: "r", Detail: "d"}}}},
-			Omitted: 4, Commits: 5, unit: unit{6, 700}, Cut: 8, Signed: true},
+				Evidence: "attested", Via: "any", Binding: "change", Models: "a_b+c-", Verdict: Accepted, Judged: 3, Faulty: 1, Findings: []Finding{{Rule: "r", Detail: "d"}}}},
+			Omitted: 4, Changes: []RefusedChange{{Change: ChangeID{1}, Said: "a b/c, d \"e\"/f"}}, Commits: 5, unit: unit{6, 700}, Cut: 8, Signed: true},
 		&Decision{Time: received, Verdict: Unchecked, Reason: "git: \x1b[2K"},
 		&Outcome{Time: received, Decision: 4, All: true},
 		&Outcome{Time: received, Refs: []Ref{{Name: "refs/heads/a", Old: id(1)}}, unit: unit{1, 2}},

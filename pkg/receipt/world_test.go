@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 )
 
@@ -31,7 +32,7 @@ func id(n int) change.ID {
 // signer signs with the Ed25519 key of a seed.
 func signer(t testing.TB, seed byte) attestation.Signer {
 	t.Helper()
-	s, err := attestation.NewSigner(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)))
+	s, err := pubkey.NewSigner(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)))
 	if err != nil {
 		t.Fatal(err)
 	}

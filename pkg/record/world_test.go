@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/internal/gittest"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
@@ -147,7 +148,7 @@ func (u *Union) about(t testing.TB, about provenance.Digest) []string {
 
 func signer(t testing.TB, seed byte) attestation.Signer {
 	t.Helper()
-	s, err := attestation.NewSigner(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)))
+	s, err := pubkey.NewSigner(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gatekeeper-git/gatekeeper/pkg/agent"
+	"github.com/gatekeeper-git/gatekeeper/pkg/agent/mark"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
@@ -32,7 +34,7 @@ func (o Options) needs(ctx context.Context, reader *repo.Reader) (map[change.ID]
 	if err != nil {
 		return nil, err
 	}
-	g := gate.Gate{Policy: o.Policy, Source: reader, Records: records, Now: o.Now, FormOnly: true}
+	g := gate.Gate{Policy: o.Policy, Source: reader, Records: records, Now: o.Now, FormOnly: true, Marks: true}
 	v, err := g.Check(ctx, gate.Range{Ref: o.Ref, Include: o.Include, Exclude: o.Exclude}, gate.KeepAll)
 	if err != nil {
 		return nil, err
@@ -73,7 +75,10 @@ func (o Options) need(c gate.CommitVerdict) (need, bool) {
 	}
 	_, loud := broken(gate.TrailerAmbiguous, gate.TrailerMalformed, gate.AttestationInvalid)
 	_, stranger := broken(gate.SignerUnknown)
+	undeclared, marked := broken(gate.UndeclaredAI)
 	switch f, faulty := broken(mendable...); {
+	case attested && marked:
+		return need{why: undeclared.Detail, mendable: true, loud: !c.Beside}, true
 	case o.Named != nil && attested && slices.ContainsFunc(c.Records, o.names):
 		return need{why: "its model is unknown", mendable: true, loud: loud || !c.Beside}, true
 	case attested:
@@ -81,11 +86,13 @@ func (o Options) need(c gate.CommitVerdict) (need, bool) {
 		return need{why: f.Detail, mendable: true, loud: true, partly: true}, faulty
 	case faulty:
 		return need{why: f.Detail, mendable: true, loud: loud, partly: stranger}, true
+	case marked:
+		return need{why: undeclared.Detail, mendable: true, loud: loud}, true
 	case len(c.Findings) > 0:
 		return need{why: c.Findings[0].Detail, hint: c.Findings[0].Hint}, true
 	case c.Verdict == gate.Exempt:
 		return need{}, false
-	case c.Evidence == gate.Unknown:
+	case c.Evidence == gate.Unknown, c.Evidence == gate.Inferred:
 		return need{why: "it does not say whether AI took part", mendable: true}, true
 	}
 	return need{why: "its provenance is not signed", mendable: true}, true
@@ -158,6 +165,27 @@ func lenient(value string) provenance.Record {
 		r, _ = provenance.ParseRecord(words[0] + " " + words[1] + " lines=unknown/0 via=unknown session=unknown")
 	}
 	return r
+}
+
+// marked are the records of tools that left a mark of their own in a commit, and of
+// which no other record tells.
+func marked(c change.Commit, said []provenance.Record) (declared []provenance.Record) {
+	var marks []mark.Mark
+	if block, err := trailer.Read(c.Message); err == nil {
+		marks = mark.Find(block.Other)
+	}
+	for _, who := range []change.Ident{c.Author, c.Committer} {
+		if m, ok := mark.OfAddress(who.Name, who.Email); ok {
+			marks = append(marks, m)
+		}
+	}
+	for _, m := range marks {
+		tells := func(r provenance.Record) bool { return m.Of(r.Tool.Name) }
+		if !slices.ContainsFunc(said, tells) && (m.Model != "" || !slices.ContainsFunc(declared, tells)) {
+			declared = append(declared, provenance.Record{Tool: provenance.Tool{Name: m.Tool}, Model: agent.CanonicalModel(m.Model), Via: provenance.ViaDeclared})
+		}
+	}
+	return declared
 }
 
 // values are what the commit is to say: what it said, whose grade nobody vouches

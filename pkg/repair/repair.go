@@ -275,6 +275,7 @@ func (f *finder) measure(ctx context.Context, s *Step, n need) (err error) {
 			records = append(records, recordOf(r))
 		}
 	}
+	records = append(records, marked(s.commit, records)...)
 	s.Values, err = f.plan.options.values(stats.Added, records)
 	return err
 }

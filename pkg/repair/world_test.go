@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
 	"github.com/gatekeeper-git/gatekeeper/pkg/internal/gittest"
@@ -97,7 +98,7 @@ func key(seed byte) ed25519.PrivateKey {
 
 func signer(t testing.TB, seed byte) attestation.Signer {
 	t.Helper()
-	s, err := attestation.NewSigner(key(seed))
+	s, err := pubkey.NewSigner(key(seed))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func signer(t testing.TB, seed byte) attestation.Signer {
 type dsseSigner struct{ ed25519.PrivateKey }
 
 func (s dsseSigner) PublicKey() attestation.PublicKey {
-	inner, err := attestation.NewSigner(s.PrivateKey)
+	inner, err := pubkey.NewSigner(s.PrivateKey)
 	if err != nil {
 		panic(err)
 	}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -55,11 +56,11 @@ type Event struct {
 
 // Add appends an event. A line that a killed process left unfinished is cut away, and
 // cut says how many bytes that were; the new line tells of it, too.
-func (l Ledger) Add(e Event) (cut int64, err error) {
+func (l Ledger) Add(ctx context.Context, e Event) (cut int64, err error) {
 	if err := os.MkdirAll(filepath.Dir(l.path), 0o777); err != nil {
 		return 0, fmt.Errorf("write the ledger: %w", err)
 	}
-	unlock, err := repo.Lock(l.path + ".lock")
+	unlock, err := repo.Lock(ctx, l.path+".lock")
 	if err != nil {
 		return 0, fmt.Errorf("write the ledger: %w", err)
 	}

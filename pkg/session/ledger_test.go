@@ -51,7 +51,7 @@ func readLedger(t *testing.T, l Ledger) (lines []ledgerLine) {
 
 func mustAdd(t *testing.T, l Ledger, e Event) int64 {
 	t.Helper()
-	cut, err := l.Add(e)
+	cut, err := l.Add(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestLedgerOfManyAtOnce(t *testing.T) {
 	for w := range 8 {
 		all.Go(func() {
 			for n := range 50 {
-				if _, err := l.Add(someEvent(100*w + n)); err != nil {
+				if _, err := l.Add(t.Context(), someEvent(100*w+n)); err != nil {
 					t.Error(err)
 				}
 			}

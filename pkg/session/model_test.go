@@ -453,7 +453,6 @@ type goingOn struct {
 	Call
 	path  string // of an edit; "" for a command
 	heard bool
-	dead  bool
 }
 
 func (s *scene) end(c *goingOn) {

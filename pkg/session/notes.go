@@ -46,24 +46,28 @@ func (n Notes) MCP(session string) ([]string, error) {
 // UsedMCP takes note that a session used an MCP server.
 func (n Notes) UsedMCP(session, server string) error {
 	known, err := n.MCP(session)
-	if err != nil || session == "" || slices.Contains(known, server) || len(known) == maxServers {
+	if err != nil || session == "" || slices.Contains(known, server) || len(known) >= maxServers {
 		return err
 	}
 	known = append(known, server)
 	slices.Sort(known)
-	var b strings.Builder
-	b.WriteString(notesHead)
-	for _, s := range known {
-		fmt.Fprintf(&b, "mcp %q\n", s)
-	}
-	b.WriteString("end\n")
 	if err := os.MkdirAll(n.dir, 0o777); err != nil {
 		return fmt.Errorf("note what session %s used: %w", session, err)
 	}
-	if err := repo.WriteFileAtomic(n.path(session), []byte(b.String())); err != nil {
+	if err := repo.WriteFileAtomic(n.path(session), []byte(formatNotes(known))); err != nil {
 		return fmt.Errorf("note what session %s used: %w", session, err)
 	}
 	return nil
+}
+
+func formatNotes(servers []string) string {
+	var b strings.Builder
+	b.WriteString(notesHead)
+	for _, s := range servers {
+		fmt.Fprintf(&b, "mcp %q\n", s)
+	}
+	b.WriteString("end\n")
+	return b.String()
 }
 
 func parseNotes(text string) (servers []string) {

@@ -59,23 +59,18 @@ func (p Placed) Place(name string, entries []Entry) error {
 	if p.dir == "" {
 		return errors.New("take note of the entry: the environment names no home directory")
 	}
-	var b strings.Builder
-	b.WriteString(placedHead)
-	for _, e := range entries {
-		fmt.Fprintf(&b, "entry %q %q\n", e.File, e.Text)
-	}
-	b.WriteString("end\n")
+	text := formatPlaced(entries)
 	if err := os.MkdirAll(p.dir, 0o777); err != nil {
 		return fmt.Errorf("take note of the entry: %w", err)
 	}
 	// What was heard before says nothing of the entry that stands there from now on.
-	if old, err := os.ReadFile(p.path(name)); err == nil && string(old) == b.String() {
+	if old, err := os.ReadFile(p.path(name)); err == nil && string(old) == text {
 		return nil
 	}
 	if err := remove(p.heardPath(name)); err != nil {
 		return fmt.Errorf("take note of the entry: %w", err)
 	}
-	if err := repo.WriteFileAtomic(p.path(name), []byte(b.String())); err != nil {
+	if err := repo.WriteFileAtomic(p.path(name), []byte(text)); err != nil {
 		return fmt.Errorf("take note of the entry: %w", err)
 	}
 	return nil
@@ -96,10 +91,10 @@ func remove(path string) error {
 	return nil
 }
 
-// Hear takes note that an agent's entry works. It is called on every event, and mostly
-// changes one time of a file.
+// Hear takes note that an agent's entry works; of one that has none, nothing is noted. It
+// is called on every event, and mostly changes one time of a file.
 func (p Placed) Hear(name string, now time.Time) error {
-	if p.dir == "" {
+	if p.dir == "" || name == "" {
 		return nil
 	}
 	path := p.heardPath(name)
@@ -107,8 +102,8 @@ func (p Placed) Hear(name string, now time.Time) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.MkdirAll(p.dir, 0o777); err != nil {
-		return err
+	if _, err := os.Stat(p.path(name)); err != nil {
+		return nil
 	}
 	if err := os.WriteFile(path, nil, 0o666); err != nil {
 		return err
@@ -152,6 +147,16 @@ func (p Placed) Agents() ([]PlacedAgent, error) {
 		list = append(list, a)
 	}
 	return list, nil
+}
+
+func formatPlaced(entries []Entry) string {
+	var b strings.Builder
+	b.WriteString(placedHead)
+	for _, e := range entries {
+		fmt.Fprintf(&b, "entry %q %q\n", e.File, e.Text)
+	}
+	b.WriteString("end\n")
+	return b.String()
 }
 
 func parsePlaced(text string) (entries []Entry) {

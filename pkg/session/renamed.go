@@ -86,10 +86,10 @@ func (w *Watch) mostAlike(files []*Work, lines Lines) (best *Work, text Text, er
 }
 
 // as is the file under another name, as it was at t.
-func (f *Work) as(path string, t Text) *Work {
-	before := f.before()
+func (w *Work) as(path string, t Text) *Work {
+	before := w.before()
 	slices.Reverse(before)
-	return &Work{Path: path, Actors: slices.Clone(f.Actors), Touched: slices.Clone(f.Touched), Heads: slices.Clone(f.Heads), Now: t, newer: before}
+	return &Work{Path: path, Actors: slices.Clone(w.Actors), Touched: slices.Clone(w.Touched), Heads: slices.Clone(w.Heads), Now: t, newer: before}
 }
 
 // have counts the lines that are wanted, which are no fewer than those in common.

@@ -85,9 +85,9 @@ func (w *Watch) renamedInIndex(ctx context.Context, path string, lines Lines, op
 const unset Owner = -1<<31 + 1
 
 // since is who changed the file since it was last seen.
-func (f *Work) since(open []openCall, live func(Actor) bool) Owner {
-	o, _ := doubt(open)(f)
-	if a, ok := f.one(o); ok && live != nil && live(a) {
+func (w *Work) since(open []openCall, live func(Actor) bool) Owner {
+	o, _ := doubt(open)(w)
+	if a, ok := w.one(o); ok && live != nil && live(a) {
 		return max(o, -o)
 	}
 	return o
@@ -95,11 +95,11 @@ func (f *Work) since(open []openCall, live func(Actor) bool) Owner {
 
 // ownersOf looks for lines in the versions of the file, the latest first, and then for
 // what a formatter made of them.
-func (f *Work) ownersOf(lines Lines) []Owner {
-	if f.Now.same(lines) {
-		return slices.Clone(f.Now.Owners)
+func (w *Work) ownersOf(lines Lines) []Owner {
+	if w.Now.same(lines) {
+		return slices.Clone(w.Now.Owners)
 	}
-	versions := f.versions()
+	versions := w.versions()
 	for _, t := range versions {
 		if t.same(lines) {
 			return slices.Clone(t.Owners)
@@ -109,7 +109,7 @@ func (f *Work) ownersOf(lines Lines) []Owner {
 	for _, t := range versions {
 		found = found.from(t, unset)
 	}
-	return found.along(f.Now, unset, alignOrNot(f.Now.Loose, found.Loose)).Owners
+	return found.along(w.Now, unset, alignOrNot(w.Now.Loose, found.Loose)).Owners
 }
 
 // filtered reports whether git keeps another content than the work tree has (a clean

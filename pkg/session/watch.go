@@ -164,8 +164,8 @@ func besides(a Actor, calls []openCall, path string) []openCall {
 
 // hand is the owner of what changed while an actor was at work: for sure, if not even
 // that is in doubt. Who else was at work, and not heard to begin, is not known.
-func (f *Work) hand(a Actor, sure bool, others []openCall) Owner {
-	o := f.actor(a)
+func (w *Work) hand(a Actor, sure bool, others []openCall) Owner {
+	o := w.actor(a)
 	switch {
 	case sure:
 		return o
@@ -176,11 +176,11 @@ func (f *Work) hand(a Actor, sure bool, others []openCall) Owner {
 }
 
 // oneOf is the owner of what any of these calls may have written, or none.
-func (f *Work) oneOf(calls []openCall) Owner {
-	first := f.actor(calls[0].Actor)
+func (w *Work) oneOf(calls []openCall) Owner {
+	first := w.actor(calls[0].Actor)
 	one := true
 	for _, c := range calls[1:] {
-		f.actor(c.Actor)
+		w.actor(c.Actor)
 		one = one && c.Actor.same(calls[0].Actor)
 	}
 	if one {
@@ -521,7 +521,7 @@ func (w *Watch) locked(ctx context.Context, do func(open []openCall) error) erro
 	if err := os.MkdirAll(w.dir, 0o777); err != nil {
 		return fmt.Errorf("follow the work tree: %w", err)
 	}
-	unlock, err := repo.Lock(filepath.Join(w.dir, "lock"))
+	unlock, err := repo.Lock(ctx, filepath.Join(w.dir, "lock"))
 	if err != nil {
 		return fmt.Errorf("follow the work tree: %w", err)
 	}

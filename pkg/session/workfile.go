@@ -71,17 +71,17 @@ func (w *Watch) save(f *Work) error {
 	return w.put(path, string(f.appendTo(nil)))
 }
 
-func (f *Work) savePast(path string) error {
-	if f.stored == nil && len(f.past) == 0 { // it begins here
+func (w *Work) savePast(path string) error {
+	if w.stored == nil && len(w.past) == 0 { // it begins here
 		if err := remove(path); err != nil {
 			return err
 		}
 	}
-	if len(f.newer) == 0 {
+	if len(w.newer) == 0 {
 		return nil
 	}
 	if info, err := os.Stat(path); err == nil && info.Size() > maxPastFile {
-		list := f.before()
+		list := w.before()
 		slices.Reverse(list)
 		return repo.WriteFileAtomic(path, appendPast(nil, list))
 	}
@@ -89,7 +89,7 @@ func (f *Work) savePast(path string) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(appendPast(nil, f.newer))
+	_, err = file.Write(appendPast(nil, w.newer))
 	return errors.Join(err, file.Close())
 }
 
@@ -103,13 +103,20 @@ func appendPast(b []byte, list []Text) []byte {
 	return b
 }
 
-// readPast reads the versions before, the latest first. What a killed process left
-// unfinished hides what was written behind it.
-func readPast(path string, actors int) (list []Text) {
+// readPast reads the versions before, the latest first.
+func readPast(path string, actors int) []Text {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil
 	}
+	list := parsePast(data, actors)
+	slices.Reverse(list)
+	return list
+}
+
+// parsePast reads what appendPast wrote. What a killed process left unfinished hides
+// what was written behind it.
+func parsePast(data []byte, actors int) (list []Text) {
 	for len(data) >= 4 {
 		n := int(binary.BigEndian.Uint32(data))
 		if n > len(data)-4 {
@@ -122,7 +129,6 @@ func readPast(path string, actors int) (list []Text) {
 		}
 		list, data = append(list, t), data[4+n:]
 	}
-	slices.Reverse(list)
 	return list
 }
 
@@ -264,6 +270,9 @@ func quoted(rest string) (values []string, err error) {
 			word, _, _ = strings.Cut(rest, " ")
 		}
 		rest = strings.TrimPrefix(rest[len(word):], " ")
+		if word == "" {
+			return nil, errWork
+		}
 		if word[0] == '"' {
 			if word, err = strconv.Unquote(word); err != nil {
 				return nil, errWork

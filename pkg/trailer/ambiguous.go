@@ -124,6 +124,9 @@ func overlooked(r rune, size int) bool {
 // message before it looks for trailers, other readers would not. The header's
 // absence is UTF-8.
 func CheckEncoding(encoding string) error {
+	if encoding == "" {
+		return nil
+	}
 	name := strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(encoding))
 	switch name {
 	case "", "utf8", "ascii", "usascii", "gbk", "gb2312", "gb18030", "euccn", "eucjp", "euckr", "euctw",

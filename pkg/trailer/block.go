@@ -81,6 +81,11 @@ func blockOfInterpretTrailers(message []byte, n int) block {
 	return findBlock(text, true)
 }
 
+// readAlike reports whether both look at the same bytes, as they mostly do.
+func readAlike(message []byte) bool {
+	return len(message) > 0 && message[len(message)-1] == '\n' && !isBlank(message[:lineEnd(message, 0)])
+}
+
 func (b block) shifted(by int) block {
 	b.start += by
 	b.end += by

@@ -190,7 +190,7 @@ func checkReaders(message []byte, found []int, b block) error {
 	if nul := bytes.IndexByte(message, 0); nul >= 0 {
 		return ambiguous(nul, "some readers stop at the NUL byte in this message and some do not")
 	}
-	if !b.sameItems(blockOfInterpretTrailers(message, len(message))) {
+	if !readAlike(message) && !b.sameItems(blockOfInterpretTrailers(message, len(message))) {
 		return ambiguous(first, "git log and git interpret-trailers do not see the same trailer block")
 	}
 	// Without --no-divider, interpret-trailers takes the first line of three

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 )
 
 // ParseAllowedSigners reads a file of the format ALLOWED SIGNERS of
@@ -84,7 +85,7 @@ func (l *line) signer() (s Signer, err error) {
 			return s, err
 		}
 	}
-	s.Key, err = attestation.ParseAuthorizedKey(l.rest)
+	s.Key, err = pubkey.ParseAuthorizedKey(l.rest)
 	var unsupported *attestation.KeyError
 	if errors.As(err, &unsupported) && !unsupported.Damaged {
 		l.drop("the signature of %q does not count: %v", s.Principal, err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 )
 
 // ParsePublicKey reads a public key as people paste it: one line of SSH's ("ssh-ed25519
@@ -21,7 +22,7 @@ func ParsePublicKey(text string) (attestation.PublicKey, error) {
 	if strings.ContainsAny(text, "\r\n") {
 		return attestation.PublicKey{}, errors.New("a public key in SSH's form is one line")
 	}
-	return attestation.ParseAuthorizedKey(text)
+	return pubkey.ParseAuthorizedKey(text)
 }
 
 func parsePEM(text string) (attestation.PublicKey, error) {
@@ -42,5 +43,5 @@ func parsePEM(text string) (attestation.PublicKey, error) {
 	if err != nil {
 		return attestation.PublicKey{}, fmt.Errorf("the PEM block is damaged: %w", err)
 	}
-	return attestation.NewPublicKey(key)
+	return pubkey.New(key)
 }

@@ -93,7 +93,13 @@ func coAuthor(value string) (Mark, bool) {
 	if !ok {
 		return Mark{}, false
 	}
-	name, address = strings.TrimSpace(name), withoutNumber(strings.ToLower(address))
+	return OfAddress(strings.TrimSpace(name), address)
+}
+
+// OfAddress returns the mark that a tool leaves by its address, as an author, committer or
+// co-author; false where the address is nobody's whom the registry knows.
+func OfAddress(name, address string) (Mark, bool) {
+	address = withoutNumber(strings.ToLower(address))
 	for i := range authors {
 		a := &authors[i]
 		// People give this address to ChatGPT, too.

@@ -29,6 +29,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature/options"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 )
 
 // Names reports whether spec names a key that Open reads, and not one for package
@@ -52,12 +53,12 @@ func Open(ctx context.Context, spec string) (attestation.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signing key %s: ask for its public half: %w", spec, err)
 	}
-	public, err := attestation.NewPublicKey(raw)
+	public, err := pubkey.New(raw)
 	if err != nil {
 		return nil, fmt.Errorf("signing key %s: %w", spec, err)
 	}
 	// sigstore fixes the hash before anybody has seen the key.
-	if hash := attestation.DSSEHash(public); hash == crypto.SHA384 {
+	if hash := pubkey.DSSEHash(public); hash == crypto.SHA384 {
 		if key, err = load(ctx, spec, hash); err != nil {
 			return nil, fmt.Errorf("signing key %s: %w", spec, err)
 		}

@@ -24,6 +24,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature/kms/fake"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 )
 
@@ -134,7 +135,7 @@ func TestSigstoreAcceptsTheEnvelope(t *testing.T) {
 func TestEnvelopeSignedBySigstoreIsAccepted(t *testing.T) {
 	for name, key := range newKeys(t) {
 		t.Run(name, func(t *testing.T) {
-			public, err := attestation.NewPublicKey(key.Public())
+			public, err := pubkey.New(key.Public())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -228,7 +229,7 @@ func TestOpen(t *testing.T) {
 }
 
 func TestOnlyDSSEIsSealed(t *testing.T) {
-	ssh, err := attestation.NewSigner(newKeys(t)["ed25519"])
+	ssh, err := pubkey.NewSigner(newKeys(t)["ed25519"])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 )
 
 // dial connects to the agent of env. The caller calls done, after which an error
@@ -77,7 +78,7 @@ func openFirst(ctx context.Context, env Env) (attestation.Signer, error) {
 	}
 	var why []string
 	for _, k := range held {
-		key, err := usable(attestation.ParsePublicKey(k.Blob))
+		key, err := usable(pubkey.Parse(k.Blob))
 		if err == nil {
 			return agentSigner{key, env}, nil
 		}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 )
 
 // asking signs with a key behind a passphrase. ssh-keygen asks for it at the
@@ -76,7 +77,7 @@ func generate(path, comment string) (attestation.PublicKey, error) {
 	if err != nil {
 		return attestation.PublicKey{}, err
 	}
-	key, err := attestation.NewPublicKey(public)
+	key, err := pubkey.New(public)
 	if err != nil {
 		return key, err
 	}

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 )
 
 // Env is the surroundings in which a key is looked for.
@@ -69,7 +70,7 @@ func isLiteral(spec string) bool {
 }
 
 func openLiteral(ctx context.Context, line string, env Env) (attestation.Signer, error) {
-	key, err := usable(attestation.ParseAuthorizedKey(line))
+	key, err := usable(pubkey.ParseAuthorizedKey(line))
 	if err != nil {
 		return nil, fmt.Errorf("signing key: %w", err)
 	}
@@ -85,7 +86,7 @@ func usable(key attestation.PublicKey, err error) (attestation.PublicKey, error)
 	if err != nil {
 		return key, err
 	}
-	return key, attestation.FitsSSHSIG(key)
+	return key, pubkey.FitsSSHSIG(key)
 }
 
 func openFile(ctx context.Context, spec string, env Env) (attestation.Signer, error) {
@@ -134,7 +135,7 @@ func (env Env) get(name string) string {
 
 // openPublic uses the private half of a public key file.
 func openPublic(ctx context.Context, path string, data []byte, env Env) (attestation.Signer, error) {
-	key, err := usable(attestation.ParseAuthorizedKey(string(data)))
+	key, err := usable(pubkey.ParseAuthorizedKey(string(data)))
 	if err != nil {
 		return nil, fmt.Errorf("signing key %s: %w", path, err)
 	}
@@ -162,13 +163,13 @@ func openPublic(ctx context.Context, path string, data []byte, env Env) (attesta
 
 func openPrivate(ctx context.Context, path string, data []byte, env Env) (attestation.Signer, error) {
 	if key, err := attestation.ReadKey(data); err == nil {
-		return attestation.NewSigner(key)
+		return pubkey.NewSigner(key)
 	}
 	// The type stands in the clear in front of an OpenSSH key, so that one which
 	// is no use is refused before anybody types a passphrase.
 	public, known := publicHalf(data)
 	if known {
-		if _, err := usable(attestation.ParsePublicKey(public)); err != nil {
+		if _, err := usable(pubkey.Parse(public)); err != nil {
 			return nil, fmt.Errorf("signing key %s: %w", path, err)
 		}
 	}
@@ -213,7 +214,7 @@ func newSigner(raw any) (attestation.Signer, error) {
 	if !ok {
 		return nil, fmt.Errorf("keys of type %T are not supported", raw)
 	}
-	return attestation.NewSigner(key)
+	return pubkey.NewSigner(key)
 }
 
 // openLocked uses a key behind a passphrase: through the agent when it is
@@ -222,7 +223,7 @@ func openLocked(ctx context.Context, path string, public []byte, env Env) (attes
 	var key attestation.PublicKey
 	var err error
 	if public != nil {
-		key, err = attestation.ParsePublicKey(public)
+		key, err = pubkey.Parse(public)
 	} else {
 		key, err = besideKey(path)
 	}
@@ -242,5 +243,5 @@ func besideKey(path string) (attestation.PublicKey, error) {
 	if err != nil {
 		return attestation.PublicKey{}, fmt.Errorf("it is encrypted and its public half is not beside it; run ssh-keygen -y -f %s > %s.pub: %w", path, path, err)
 	}
-	return attestation.ParseAuthorizedKey(string(data))
+	return pubkey.ParseAuthorizedKey(string(data))
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 )
 
@@ -111,7 +112,7 @@ func (h *home) signs(spec, public string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	want, err := attestation.ParseAuthorizedKey(public)
+	want, err := pubkey.ParseAuthorizedKey(public)
 	if err != nil {
 		h.t.Fatal(err)
 	}

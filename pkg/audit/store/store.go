@@ -57,7 +57,7 @@ func Create(ctx context.Context, file string) (*Store, error) {
 	if err := ours(file); err != nil && !errors.Is(err, ErrNoIndex) {
 		return nil, fmt.Errorf("open index %s: %w", file, err)
 	}
-	unlock, err := repo.Lock(file + ".lock")
+	unlock, err := repo.Lock(ctx, file+".lock")
 	if err != nil {
 		return nil, fmt.Errorf("open index: %w", err)
 	}

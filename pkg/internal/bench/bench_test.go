@@ -19,7 +19,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -243,45 +242,6 @@ func stamped(b *testing.B, r *gittest.Repo) {
 			b.Fatalf("no %q in what was committed:\n%s", key, message)
 		}
 	}
-}
-
-// BenchmarkGate is pre-receive over a branch of signed commits, beside git itself
-// reading the same objects.
-func BenchmarkGate(b *testing.B) {
-	bin := programs(b)
-	for _, s := range []struct {
-		name             string
-		history, commits int
-	}{
-		{"10,000 commits into an empty repository", 0, 10_000},
-		{"10,000 commits onto 100,000", 100_000, 10_000},
-	} {
-		b.Run(s.name, func(b *testing.B) {
-			server, tip := signedServer(b, bin, s.history, s.commits)
-			c := newContest(b)
-			var memory int64
-			for b.Loop() {
-				read := server.Command("cat-file", "--batch", "--buffer")
-				list := server.Command("rev-list", tip, "--not", "--branches=main")
-				c.run("git", piped(b, list, read))
-
-				gate := preReceive(bin, server, tip)
-				c.run("gate", gate)
-				memory = max(memory, gate.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
-			}
-			c.report("git", "gate")
-			b.ReportMetric(float64(s.commits)/c.median("gate"), "commits/s")
-			b.ReportMetric(float64(memory)/1024, "gate-MiB")
-		})
-	}
-}
-
-// preReceive is the hook as git would call it for a new branch with that tip.
-func preReceive(bin string, server *gittest.Repo, tip string) *exec.Cmd {
-	hook := exec.Command(filepath.Join(bin, "gatekeeper-pre-receive"), "pre-receive")
-	hook.Dir, hook.Env = server.Dir, append(slices.Clone(server.Env), "GIT_DIR=.")
-	hook.Stdin = strings.NewReader(fmt.Sprintf("%040d %s refs/heads/new\n", 0, tip))
-	return hook
 }
 
 // piped is read with the output of list as its input; both end with it.

@@ -36,7 +36,7 @@ func BenchmarkRebased(b *testing.B) {
 	c := newContest(b)
 	var memory, cpu float64
 	for b.Loop() {
-		diff := piped(b, server.Command("rev-list", tip, "--not", "--branches=main"),
+		diff := piped(b, server.Command("rev-list", tip, "^refs/heads/main", "--"),
 			server.Command("diff-tree", "-r", "--root", "--stdin"))
 		diff.Stdout = nowhere
 		c.run("git", diff)

@@ -127,6 +127,7 @@ type weaver struct {
 	h       History
 	hash    func() hash.Hash
 	onto    string                      // commit id
+	start   time.Time                   // a second before the first commit
 	tree    string                      // tree id so far, "" before a root
 	folders map[string]map[string]entry // by path, "" for the root
 	objects map[string]object
@@ -148,13 +149,19 @@ func (w *weaver) begin(r *Repo) error {
 	}
 	w.folders = map[string]map[string]entry{"": {}}
 	if w.h.Onto == "" {
-		return nil
+		w.start, err = time.Parse(time.RFC3339, Date)
+		return err
 	}
-	ids, stderr, err := r.Run("", "rev-parse", w.h.Onto+"^{commit}", w.h.Onto+"^{tree}")
+	// git walks a history by its dates, and far when what is new looks old.
+	about, stderr, err := r.Run("", "log", "-1", "--format=%H %T %cI", w.h.Onto)
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, stderr)
 	}
-	w.onto, w.tree, _ = strings.Cut(strings.TrimSpace(ids), "\n")
+	words := strings.Fields(about)
+	w.onto, w.tree = words[0], words[1]
+	if w.start, err = time.Parse(time.RFC3339, words[2]); err != nil {
+		return err
+	}
 	return w.adopt(r)
 }
 
@@ -221,16 +228,12 @@ func split(name string) (folder, base string) {
 }
 
 func (w *weaver) write(out io.Writer) error {
-	start, err := time.Parse(time.RFC3339, Date)
-	if err != nil {
-		return err
-	}
 	for n := 1; n <= w.h.Commits; n++ {
-		if err := w.commit(out, n, start.Add(time.Duration(w.h.Later+n)*time.Second)); err != nil {
+		if err := w.commit(out, n, w.start.Add(time.Duration(w.h.Later+n)*time.Second)); err != nil {
 			return fmt.Errorf("commit %d: %w", n, err)
 		}
 	}
-	_, err = io.WriteString(out, "done\n")
+	_, err := io.WriteString(out, "done\n")
 	return err
 }
 

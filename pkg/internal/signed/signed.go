@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/pubkey"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/internal/gittest"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
@@ -42,7 +43,7 @@ func Open(path string, now time.Time) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	signer, err := attestation.NewSigner(key)
+	signer, err := pubkey.NewSigner(key)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -7,6 +7,11 @@
 //	gitserver http|ssh [DIR]   serve the repositories below DIR ($WORK) on loopback;
 //	                           $HTTP_URL or $SSH_URL, and $URL, are then its address:
 //	                           $URL/server.git. Over http the pusher is the developer
+//	meddler OLD [NEW]          stand between pushers and $HTTP_URL, at $MEDDLER_URL: what is
+//	                           pushed has NEW in place of OLD, or lacks the lines with
+//	                           OLD; $WORK/pushed is then the last push, as it was sent on
+//	resend FILE REPOSITORY     send a push that a meddler has kept to $HTTP_URL once more,
+//	                           and print the answer
 //	sshkey FILE [KIND]         a key without passphrase at FILE and FILE.pub
 //	sshagent FILE...           an ssh-agent that holds these keys, at $SSH_AUTH_SOCK
 //	commits [FLAGS] N          N commits at once, by git fast-import; see below
@@ -55,6 +60,8 @@ func Words() map[string]command {
 	return map[string]command{
 		"developer": plain(1, 1, "NAME", developer),
 		"gitserver": plain(1, 2, "http|ssh [DIR]", gitserver),
+		"meddler":   plain(1, 2, "OLD [NEW]", meddler),
+		"resend":    plain(2, 2, "FILE REPOSITORY", resend),
 		"sshkey":    plain(1, 2, "FILE [KIND]", sshkey),
 		"sshagent":  plain(1, 99, "FILE...", sshagent),
 		"commits":   plain(1, 99, "[FLAGS] N", commits),
@@ -156,6 +163,25 @@ func gitserver(ts *testscript.TestScript, args []string) error {
 	default:
 		return fmt.Errorf("a server of %q: want http or ssh", args[0])
 	}
+	return nil
+}
+
+func meddler(ts *testscript.TestScript, args []string) error {
+	m, err := gittest.StartMeddler(ts.Getenv("HTTP_URL"), filepath.Join(ts.Getenv("WORK"), "pushed"), args[0], args[1:]...)
+	if err != nil {
+		return err
+	}
+	ts.Defer(m.Close)
+	ts.Setenv("MEDDLER_URL", m.URL)
+	return nil
+}
+
+func resend(ts *testscript.TestScript, args []string) error {
+	answer, err := gittest.Resend(ts.Getenv("HTTP_URL")+"/"+args[1], []byte(ts.ReadFile(args[0])))
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(ts.Stdout(), answer)
 	return nil
 }
 

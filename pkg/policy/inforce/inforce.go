@@ -148,6 +148,12 @@ func inRepository(ctx context.Context, r *repo.Repo) (Policy, error) {
 	return p, err
 }
 
+// At reads the policy that a commit of the default branch would put in force. The
+// error wraps ErrNone when it has none.
+func At(ctx context.Context, r *repo.Repo, commit change.ID) (Policy, error) {
+	return fromCommit(ctx, r, commit, Dir, Dir+"/"+File)
+}
+
 // fromCommit reads the policy in a folder of a commit's tree, "" being the root,
 // and what else of beside is there.
 func fromCommit(ctx context.Context, r *repo.Repo, commit change.ID, dir, where string, beside ...string) (Policy, error) {
