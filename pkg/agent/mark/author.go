@@ -2,13 +2,13 @@ package mark
 
 import "strings"
 
-// Author reads an author or committer as a commit names them. What a co-author line
-// would be the mark of, they are, too; beyond that Aider puts its name behind that of
+// Author reads an author or committer as a commit names them, for inference: what OfAddress
+// tells, and beyond that Aider puts its name behind that of
 // the person it works for, and Codex in the cloud has an address that anybody might
 // have, and counts by its name alone. A person who is called Claude or Devin has an
 // address of their own.
 func Author(name, address string) (Mark, bool) {
-	if m, ok := coAuthor(name + " <" + address + ">"); ok {
+	if m, ok := OfAddress(name, address); ok {
 		return m, true
 	}
 	switch {
