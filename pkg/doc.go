@@ -19,6 +19,7 @@
 //	  inforce    which policy a repository is under. Decides nothing
 //	gate         the decision: commits, attestations, trust and policy make a
 //	             verdict. Opens no file, starts no process, sees no repository
+//	  report     a verdict as SARIF and as annotations. Judges nothing
 //	repair       gives commits the provenance that they lack. Claims no more than
 //	             is known
 //	agent        the coding agents: their marks in environment and ancestry, what

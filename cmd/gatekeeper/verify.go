@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
+	"github.com/gatekeeper-git/gatekeeper/pkg/gate/report"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
 	"github.com/gatekeeper-git/gatekeeper/pkg/record"
@@ -21,11 +24,15 @@ func (p process) verifyCommand() *cli.Command {
 	return &cli.Command{Name: "verify", Usage: "judge commits as the server's hook would", ArgsUsage: "[RANGE]",
 		Description: `Judges the commits of RANGE, such as origin/main..HEAD, by the rule for a ref.
 RANGE is @{upstream}..HEAD, or all of HEAD where there is no upstream. What the
-baseline reaches is left out, as on the server.`,
+baseline reaches is left out, as on the server.
+
+--format says how: text, json, sarif (SARIF 2.1.0) or github (the commands by
+which a workflow on GitHub annotates itself). --json is --format json.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "policy", Usage: "judge by this policy `FILE` instead of the one in force"},
 			&cli.StringFlag{Name: "ref", Usage: "judge as if pushed to `REF` (default: the current branch)"},
 			&cli.StringFlag{Name: "at", Usage: "judge as if received at `TIME`"},
+			&cli.StringFlag{Name: "format", Usage: "`FORMAT`: text, json, sarif or github", Value: "text"},
 			jsonFlag,
 		},
 		Action: func(c *cli.Context) error { return p.verify(c.Context, c) }}
@@ -43,6 +50,10 @@ func (p process) verify(ctx context.Context, c *cli.Context) error {
 		return err
 	}
 	if err := wholeRef(c.String("ref")); err != nil {
+		return err
+	}
+	format, err := verifyFormat(c)
+	if err != nil {
 		return err
 	}
 	now, err := p.at(c.String("at"))
@@ -73,7 +84,35 @@ func (p process) verify(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return withHint(err)
 	}
-	return p.tellVerification(c, verdict, pol, gate.NotJudged(g.Policy.Rule(rg.Ref)))
+	notJudged := gate.NotJudged(g.Policy.Rule(rg.Ref))
+	switch format {
+	case "json":
+		err = p.printJSON(verification{verdict, notJudged})
+	case "sarif":
+		err = p.printSARIF(ctx, r, verdict, c.String("policy"), notJudged)
+	case "github":
+		err = p.annotate(verdict)
+	default:
+		err = p.tellVerdict(verdict)
+	}
+	if err != nil {
+		return err
+	}
+	return p.concludeVerification(verdict, pol, notJudged)
+}
+
+// verifyFormat is the form that a verdict is wanted in.
+func verifyFormat(c *cli.Context) (string, error) {
+	format := c.String("format")
+	switch {
+	case !slices.Contains([]string{"text", "json", "sarif", "github"}, format):
+		return "", usage("--format %q: want text, json, sarif or github", format)
+	case !c.Bool("json"):
+		return format, nil
+	case c.IsSet("format"):
+		return "", usage("--json is --format json; give one of them")
+	}
+	return "json", nil
 }
 
 // withHint tells how to get what a judgement lacks. A commit cannot be judged
@@ -136,17 +175,45 @@ func (p process) rangeOf(ctx context.Context, r *repo.Repo, spec, ref string) (g
 	return rg, nil
 }
 
-func (p process) tellVerification(c *cli.Context, v gate.Verdict, pol *inforce.Policy, notJudged []string) error {
-	if c.Bool("json") {
-		if err := p.printJSON(verification{v, notJudged}); err != nil {
-			return err
-		}
-	} else {
-		if err := v.WriteText(p.Stderr, gate.Words{Refused: "refused", Warned: "warning for"}); err != nil {
-			return err
-		}
-		fmt.Fprintln(p.Stdout, summary(v))
+func (p process) tellVerdict(v gate.Verdict) error {
+	if err := v.WriteText(p.Stderr, gate.Words{Refused: "refused", Warned: "warning for"}); err != nil {
+		return err
 	}
+	_, err := fmt.Fprintln(p.Stdout, summary(v))
+	return err
+}
+
+// annotate says of findings only what stands in commands: a runner reads both streams,
+// and would find commands in the words of strangers.
+func (p process) annotate(v gate.Verdict) error {
+	if err := report.GitHub(p.Stdout, v); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(p.Stdout, summary(v))
+	return err
+}
+
+func (p process) printSARIF(ctx context.Context, r *repo.Repo, v gate.Verdict, policy string, notJudged []string) error {
+	origin, err := r.Origin(ctx)
+	if err != nil {
+		return err
+	}
+	return report.SARIF(p.Stdout, v, report.Run{Version: release(), Policy: p.policyWithin(r, policy),
+		Remote: origin, NotJudged: notJudged})
+}
+
+// policyWithin is the policy's path below the top of the work tree. For one that is kept
+// elsewhere it is where a repository has its policy.
+func (p process) policyWithin(r *repo.Repo, named string) string {
+	if named != "" && r.WorkTree != "" {
+		if in, err := filepath.Rel(r.WorkTree, p.path(named)); err == nil && filepath.IsLocal(in) {
+			return filepath.ToSlash(in)
+		}
+	}
+	return inforce.Dir + "/" + inforce.File
+}
+
+func (p process) concludeVerification(v gate.Verdict, pol *inforce.Policy, notJudged []string) error {
 	if pol == nil {
 		p.say("no policy seen; only form and signatures were checked")
 	} else {

@@ -170,6 +170,41 @@ const (
 	OverrideNotAllowed = "override-not-allowed"
 )
 
+// Rule is the name of a rule and, in a line, what it says where it speaks.
+type Rule struct{ Name, Says string }
+
+// Rules are all of them, in the order that people are shown.
+var Rules = []Rule{
+	{AttestationMissing, "nothing is said about AI use, or it is not signed"},
+	{AttestationInvalid, "the signature is wrong"},
+	{AttestationStale, "it was signed for other content, or for another change"},
+	{SignerUnknown, "no signer in the policy has the key"},
+	{SignerNotAllowed, "the signer may not speak for this tool or model, or for none, or not now"},
+	{SignerRevoked, "the key is compromised"},
+	{AuthorMismatch, "the author is not who signed, or not who pushes"},
+	{TimeSkew, "signed in the server's future"},
+	{ObservationTooWeak, "the ref asks for a better observation"},
+	{ModelNotApproved, "the policy does not approve the model"},
+	{ModelDenied, "the policy denies the model"},
+	{ModelUnknown, "the model is not known"},
+	{ToolNotApproved, "the policy does not approve the tool"},
+	{MCPNotApproved, "the policy does not approve an MCP server that the commit names"},
+	{PathRestricted, "the commit changes a path that its model is kept from"},
+	{UndeclaredAI, "a tool left its mark, and no record tells of it"},
+	{TrailerAmbiguous, "two readers of git could see two things"},
+	{TrailerMalformed, "the trailers are not in the exact form"},
+	{CommitMalformed, "the commit is not in the exact form"},
+	{MessageTooLarge, "the message is over the limit"},
+	{PushTooLarge, "the push is over the limit"},
+	{RefForbidden, "the ref is not open to pushes, or ends in no commit"},
+	{RecordsRewrite, "records only grow"},
+	{PolicyInvalid, "there is no valid policy, or would be none"},
+	{PolicyProtected, "the push would change the policy that judges it"},
+	{RecordChanged, "a change that was refused comes again and names another tool or model"},
+	{CertificateInvalid, "the push certificate is not for this push, was used before, or has a wrong signature"},
+	{OverrideNotAllowed, "an override by somebody whom the policy does not name, or without a reason"},
+}
+
 // ServerOnly lists the rules that need a server: who pushes, what was received
 // before, which refs exist. Whoever judges a range elsewhere says that these
 // were not judged; see NotJudged for what comes on top by the rule for a ref.

@@ -356,6 +356,16 @@ func (r *Repo) Remotes(ctx context.Context) ([]string, error) {
 	return strings.Fields(out), nil
 }
 
+// Origin is the address of the remote called origin as it is configured, passwords and
+// all; "" without one.
+func (r *Repo) Origin(ctx context.Context) (string, error) {
+	out, err := r.output(ctx, nil, "config", "--default", "", "--get", "remote.origin.url")
+	if err != nil {
+		return "", fmt.Errorf("read remote.origin.url: %w", err)
+	}
+	return strings.TrimSuffix(out, "\n"), nil
+}
+
 // Refs lists the refs that match any of git's patterns, all without one, in
 // order of name. Refs that point at nothing are left out, as git does.
 func (r *Repo) Refs(ctx context.Context, patterns ...string) iter.Seq2[Ref, error] {
