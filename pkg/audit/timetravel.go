@@ -28,6 +28,9 @@ type Quest struct {
 	// Open opens a repository. Without it changes are compared only where their digests
 	// are known.
 	Open func(ctx context.Context, place string) (*repo.Repo, error)
+
+	Refs  bool // tell which branches and tags contain the carriers
+	Files bool // tell which files they touch, and who did so later
 }
 
 // How a commit came to carry what is looked for.
@@ -71,6 +74,11 @@ type Carrier struct {
 	Undone     string   `json:"undone"`    // "", whole, or said: the message says so, the change is another
 	UndoneBy   []string `json:"undone_by"` // commits that stand
 
+	// Null unless asked for.
+	Refs     []string  `json:"refs"`      // branches and tags that contain it
+	UndoneIn []string  `json:"undone_in"` // of these, where a revert of it stands, too
+	Files    []Touched `json:"files"`     // that it touches
+
 	member *member
 }
 
@@ -96,7 +104,28 @@ func (v *View) Timetravel(ctx context.Context, q Quest) (*Timetravel, error) {
 	if err := k.complete(ctx); err != nil {
 		return nil, fmt.Errorf("look back: %w", err)
 	}
-	return k.report(), nil
+	t := k.report()
+	if err := k.tell(ctx, t); err != nil {
+		return nil, fmt.Errorf("look back: %w", err)
+	}
+	t.Open = append(t.Open, slices.Sorted(maps.Keys(k.open))...)
+	return t, nil
+}
+
+// tell adds what the quest asks for beside.
+func (k *kinship) tell(ctx context.Context, t *Timetravel) error {
+	for _, part := range []struct {
+		asked bool
+		tell  func(context.Context, []Carrier) error
+	}{{k.seeker.Refs, k.refs}, {k.seeker.Files, k.files}} {
+		if !part.asked || len(t.Commits) == 0 {
+			continue
+		}
+		if err := part.tell(ctx, t.Commits); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // A seeker tells commits of record from those that may be some, and counts the latter.
@@ -309,7 +338,6 @@ func (k *kinship) report() *Timetravel {
 	slices.SortFunc(t.Reverts, func(a, b Undoing) int {
 		return cmp.Or(cmp.Compare(a.Repository, b.Repository), cmp.Compare(a.Date, b.Date), cmp.Compare(a.Commit, b.Commit))
 	})
-	t.Open = append(t.Open, slices.Sorted(maps.Keys(k.open))...)
 	t.Bounds = k.bounds(int64(len(t.Commits)))
 	return t
 }

@@ -217,6 +217,50 @@ func TestTimetravel(t *testing.T) {
 			}
 		})
 	}
+	t.Run("who signed", func(t *testing.T) {
+		key := past.People[0].Key().PublicKey().Fingerprint()
+		want := carriers(func(c *past.Commit) bool {
+			if c.Binding == "" {
+				return false
+			}
+			for c.Kind == "pick" || c.Kind == "rebase" {
+				c = c.Of[0]
+			}
+			return c.Committer == past.People[0]
+		}, repos...)
+		found := look(t, db, nil, audit.Quest{Key: key, Open: opener(repos[0])})
+		got := map[string]carried{}
+		for _, c := range found.Commits {
+			got[c.Commit] = carried{c.How != audit.OfRecord, c.Undone}
+		}
+		if diff := cmp.Diff(want, got); diff != "" || found.Bounds.Unknown > 0 {
+			t.Errorf("true -, asked +\n%s%+v", diff, found.Bounds)
+		}
+	})
+	t.Run("branches and files", func(t *testing.T) {
+		type where struct {
+			Refs, UndoneIn []string
+			Files          []audit.Touched
+		}
+		found := look(t, db, nil, audit.Quest{Tool: "*", Open: opener(repos[0]), Refs: true, Files: true})
+		got, want := map[string]where{}, map[string]where{}
+		in := map[string]bool{}
+		for _, c := range found.Commits {
+			in[c.Commit] = true
+			got[c.Commit] = where{c.Refs, c.UndoneIn, c.Files}
+		}
+		for _, r := range repos {
+			for _, c := range r.Reached() {
+				if in[c.ID] {
+					refs, undone := heads(r, c)
+					want[c.ID] = where{refs, undone, touches(r, c)}
+				}
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("true -, asked +\n%s", diff)
+		}
+	})
 	t.Run("the histories have all kinds of kin", func(t *testing.T) {
 		all := map[string]bool{}
 		for id, c := range carriers(func(c *past.Commit) bool { return c.Tool != "" }, repos...) {
@@ -226,4 +270,61 @@ func TestTimetravel(t *testing.T) {
 			t.Errorf("only %q", keys)
 		}
 	})
+}
+
+// heads are the branches that contain a commit, and those of them in which it is undone.
+func heads(r *past.Repo, c *past.Commit) (in, undone []string) {
+	in, undone = []string{}, []string{}
+	for _, name := range slices.Sorted(maps.Keys(r.Branches)) {
+		all := r.Branches[name].Ancestors()
+		if !all[c] {
+			continue
+		}
+		in = append(in, "refs/heads/"+name)
+		if undoneIn(r, all, c) {
+			undone = append(undone, "refs/heads/"+name)
+		}
+	}
+	return in, undone
+}
+
+func undoneIn(r *past.Repo, all map[*past.Commit]bool, c *past.Commit) bool {
+	for _, d := range r.Reached() {
+		if !all[d] || d.Kind != "revert" {
+			continue
+		}
+		of := d.Of[0]
+		like := of.Change == c.Change && d != c && d.Ancestors()[c]
+		if (of == c || like) && !undoneIn(r, all, d) {
+			return true
+		}
+	}
+	return false
+}
+
+// touches are the files of a commit, with what came later.
+func touches(r *past.Repo, c *past.Commit) []audit.Touched {
+	list := []audit.Touched{}
+	paths := c.Touched()
+	if len(c.Parents) > 1 {
+		paths = c.Unlike()
+	}
+	added := c.Added()
+	for _, path := range paths {
+		f := audit.Touched{Path: path, Added: added[path], Deleted: len(diffOf(c, false)[path][0])}
+		if len(c.Parents) > 1 {
+			f.Added, f.Deleted = -1, -1
+		}
+		for _, d := range r.Reached() {
+			later := d.Touched()
+			if len(d.Parents) > 1 {
+				later = d.Unlike()
+			}
+			if d.When.After(c.When) && slices.Contains(later, path) {
+				f.Later, f.Last = f.Later+1, d.ID
+			}
+		}
+		list = append(list, f)
+	}
+	return list
 }
