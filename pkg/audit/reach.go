@@ -97,7 +97,7 @@ func (g *graph) descends(from, to int64) bool {
 	return false
 }
 
-// A ref of a repository, where it ends.
+// An ending is a ref of a repository, at the commit where it ends.
 type ending struct {
 	repo int64
 	name string
@@ -209,7 +209,7 @@ func (k *kinship) undoers(g *graph) map[int64][]int64 {
 	return all
 }
 
-// A Touched file of a carrier.
+// Touched is a file that a carrier touches.
 type Touched struct {
 	Path    string `json:"path"`
 	Added   int    `json:"added"` // lines; -1 where they are not counted

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 )
 
@@ -31,6 +32,13 @@ type Quest struct {
 
 	Refs  bool // tell which branches and tags contain the carriers
 	Files bool // tell which files they touch, and who did so later
+
+	Living  []string // refs at which to look for lines; HEAD is the default branch of each repository
+	Owners  bool     // tell who owns the files, by CODEOWNERS of the default branch
+	Inverse bool     // try to take each back
+	Work    bool     // list what is to be done; best with all of the above
+
+	Replay *policy.Policy // judge the uses by this one, too; nil for not
 }
 
 // How a commit came to carry what is looked for.
@@ -50,7 +58,9 @@ type Timetravel struct {
 	By      map[string]int64 `json:"by"` // commits, by how they came to carry it
 	Commits []Carrier        `json:"commits"`
 	Reverts []Undoing        `json:"reverts"`
-	Open    []string         `json:"open"` // what could not be looked at, and why
+	Open    []string         `json:"open"`   // what could not be looked at, and why
+	Work    []WorkItem       `json:"work"`   // null unless asked for
+	Replay  *Replay          `json:"replay"` // null unless asked for
 }
 
 // Bounds say how many commits carry it: at least Least, and at most Most.
@@ -78,8 +88,12 @@ type Carrier struct {
 	Refs     []string  `json:"refs"`      // branches and tags that contain it
 	UndoneIn []string  `json:"undone_in"` // of these, where a revert of it stands, too
 	Files    []Touched `json:"files"`     // that it touches
+	Living   []Alive   `json:"living"`    // lines of it at the refs asked for, by file
+	Owners   []string  `json:"owners"`    // of its files and of those where its lines live
+	Inverse  string    `json:"inverse"`   // how taking it back goes at the default branch: clean, conflict, nothing, or why it was not tried
 
 	member *member
+	rules  Owners
 }
 
 // An Undoing is a commit that says that it reverts others.
@@ -117,13 +131,19 @@ func (k *kinship) tell(ctx context.Context, t *Timetravel) error {
 	for _, part := range []struct {
 		asked bool
 		tell  func(context.Context, []Carrier) error
-	}{{k.seeker.Refs, k.refs}, {k.seeker.Files, k.files}} {
+	}{{k.seeker.Refs, k.refs}, {k.seeker.Files || k.seeker.Work, k.files}, {len(k.seeker.Living) > 0, k.living}, {k.seeker.Owners, k.owners}, {k.seeker.Inverse, k.inverses}} {
 		if !part.asked || len(t.Commits) == 0 {
 			continue
 		}
 		if err := part.tell(ctx, t.Commits); err != nil {
 			return err
 		}
+	}
+	if k.seeker.Work {
+		t.Work = work(t.Commits)
+	}
+	if k.seeker.Replay != nil {
+		t.Replay = k.replay(t.Commits)
 	}
 	return nil
 }

@@ -261,6 +261,58 @@ func TestTimetravel(t *testing.T) {
 			t.Errorf("true -, asked +\n%s", diff)
 		}
 	})
+	t.Run("lines that live", func(t *testing.T) {
+		type lives map[string]int
+		found := look(t, db, nil, audit.Quest{Model: "*", Open: opener(repos[0]), Living: []string{"refs/heads/main", "refs/heads/rel"}})
+		got, want := map[string]lives{}, map[string]lives{}
+		for _, c := range found.Commits {
+			for _, a := range c.Living {
+				if got[c.Commit] == nil {
+					got[c.Commit], want[c.Commit] = lives{}, lives{}
+				}
+				got[c.Commit][a.Ref+" "+a.Path] = a.Lines
+				if a.Least > a.Most || a.Most > a.Lines {
+					t.Errorf("%s: %+v", c.Commit, a)
+				}
+			}
+			want[c.Commit] = lives{}
+		}
+		for _, r := range repos {
+			for _, ref := range []string{"main", "rel"} {
+				for path, lines := range r.Branches[ref].Files {
+					for _, l := range lines {
+						if at := want[wroteHere(r.Branches[ref], path, l.Text).ID]; at != nil {
+							at["refs/heads/"+ref+" "+path]++
+						}
+					}
+				}
+			}
+		}
+		maps.DeleteFunc(want, func(_ string, l lives) bool { return len(l) == 0 })
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("true -, asked +\n%s", diff)
+		}
+	})
+	t.Run("taking back", func(t *testing.T) {
+		found := look(t, db, nil, audit.Quest{Tool: "*", Open: opener(repos[0]), Inverse: true})
+		of := map[string]*past.Commit{}
+		for _, r := range repos {
+			for _, c := range r.Commits {
+				of[c.ID] = c
+			}
+		}
+		seen := map[string]bool{}
+		for _, c := range found.Commits {
+			main := of[c.Commit].Repo.Branches["main"]
+			if c.Inverse == audit.InverseNothing && holds(main, of[c.Commit]) || c.Inverse == audit.InverseClean && !holds(main, of[c.Commit]) {
+				t.Errorf("%s %s: %q", of[c.Commit].Kind, c.Commit, c.Inverse)
+			}
+			seen[c.Inverse] = true
+		}
+		if !seen[audit.InverseClean] || !seen[audit.InverseConflict] {
+			t.Errorf("only %v", seen)
+		}
+	})
 	t.Run("the histories have all kinds of kin", func(t *testing.T) {
 		all := map[string]bool{}
 		for id, c := range carriers(func(c *past.Commit) bool { return c.Tool != "" }, repos...) {
@@ -327,4 +379,16 @@ func touches(r *past.Repo, c *past.Commit) []audit.Touched {
 		list = append(list, f)
 	}
 	return list
+}
+
+// holds reports whether any line that a commit adds stands at a tip.
+func holds(tip, c *past.Commit) bool {
+	for path, diff := range diffOf(c, false) {
+		for _, text := range diff[1] {
+			if slices.ContainsFunc(tip.Files[path], func(l past.Line) bool { return l.Text == text }) {
+				return true
+			}
+		}
+	}
+	return false
 }
