@@ -146,6 +146,9 @@ func (p process) timetravelMore(t *audit.Timetravel) {
 	for _, c := range t.Commits {
 		var more []string
 		say := func(format string, args ...any) { more = append(more, gate.Plain(fmt.Sprintf(format, args...))) }
+		if len(c.UndoneBy) > 0 {
+			say("undone by %s", strings.Join(c.UndoneBy, ", "))
+		}
 		if len(c.Refs) > 0 {
 			say("in %s", strings.Join(c.Refs, ", "))
 		}
@@ -153,7 +156,11 @@ func (p process) timetravelMore(t *audit.Timetravel) {
 			say("undone in %s", strings.Join(c.UndoneIn, ", "))
 		}
 		for _, f := range c.Files {
-			say("%s +%s -%s, %d later commits, last %.10s", f.Path, lineCount(f.Added), lineCount(f.Deleted), f.Later, f.Last)
+			later := ""
+			if f.Later > 0 {
+				later = fmt.Sprintf(", touched by %d later commits, last %.10s", f.Later, f.Last)
+			}
+			say("%s +%s -%s%s", f.Path, lineCount(f.Added), lineCount(f.Deleted), later)
 		}
 		for _, a := range c.Living {
 			say("%s at %s: %d lines live, %d..%d of them of this", a.Path, a.Ref, a.Lines, a.Least, a.Most)

@@ -304,6 +304,9 @@ func TestTimetravel(t *testing.T) {
 		seen := map[string]bool{}
 		for _, c := range found.Commits {
 			main := of[c.Commit].Repo.Branches["main"]
+			if !main.Ancestors()[of[c.Commit]] { // its lines may stand there elsewhere in a file
+				continue
+			}
 			if c.Inverse == audit.InverseNothing && holds(main, of[c.Commit]) || c.Inverse == audit.InverseClean && !holds(main, of[c.Commit]) {
 				t.Errorf("%s %s: %q", of[c.Commit].Kind, c.Commit, c.Inverse)
 			}
