@@ -52,8 +52,14 @@ func (v *View) living(ctx context.Context, l Living, repos map[int64]bool) (map[
 	return found, nil
 }
 
-// livingIn blames the files of one repository, some at once.
-func (v *View) livingIn(outer context.Context, r *repo.Repo, id int64, tip change.ID, found map[int64][]survivor) error {
+// livingIn adds the lines of one repository.
+func (v *View) livingIn(ctx context.Context, r *repo.Repo, id int64, tip change.ID, found map[int64][]survivor) error {
+	return v.blameAll(ctx, r, id, tip, func(path string, from map[change.ID]int) error { return v.survive(ctx, id, path, from, found) })
+}
+
+// blameAll blames the files of a commit, some at once. visit is called by one goroutine at
+// a time, in no order.
+func (v *View) blameAll(outer context.Context, r *repo.Repo, id int64, tip change.ID, visit func(path string, from map[change.ID]int) error) error {
 	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
 	var mu sync.Mutex
@@ -65,7 +71,7 @@ func (v *View) livingIn(outer context.Context, r *repo.Repo, id int64, tip chang
 				from, err := v.blame(ctx, r, id, tip, path)
 				if err == nil {
 					mu.Lock()
-					err = v.survive(ctx, id, path, from, found)
+					err = visit(path, from)
 					mu.Unlock()
 				}
 				if err != nil {

@@ -62,17 +62,54 @@ func (r *Repo) PickTree(ctx context.Context, onto, commit change.ID) (tree chang
 	if err != nil {
 		return "", false, err
 	}
-	raw := fmt.Sprintf("tree %s\nparent %s\nauthor x <x> 0 +0000\ncommitter x <x> 0 +0000\n\n", ours, c.Parents[0])
-	cmd := s.command(ctx, "hash-object", "-w", "-t", "commit", "--stdin")
-	out, err := run(cmd, strings.NewReader(raw))
-	if err != nil {
-		return "", false, fmt.Errorf("pick %.10s: %w", commit.String(), err)
-	}
-	standIn, err := change.ParseID(strings.TrimSpace(string(out)))
+	standIn, err := s.standIn(ctx, ours, c.Parents[0])
 	if err != nil {
 		return "", false, fmt.Errorf("pick %.10s: %w", commit.String(), err)
 	}
 	return s.merge(ctx, standIn, commit)
+}
+
+// RevertTree takes from onto what a commit with one parent did to that, as git revert
+// does, and returns the tree. It answers as MergeTree does. Both sides are stand-ins on
+// the commit, which is their base.
+func (r *Repo) RevertTree(ctx context.Context, onto, commit change.ID) (tree change.ID, clean bool, err error) {
+	s, err := r.mergeScratch()
+	if err != nil {
+		return "", false, err
+	}
+	defer s.remove()
+	objects, err := r.Batch(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	defer objects.Close()
+	c, err := ReadCommit(objects, commit)
+	if err != nil {
+		return "", false, err
+	}
+	if len(c.Parents) != 1 {
+		return "", false, fmt.Errorf("revert %.10s: it has %d parents", commit.String(), len(c.Parents))
+	}
+	var sides [2]change.ID
+	for i, side := range []change.ID{onto, c.Parents[0]} {
+		if tree, err = TreeOf(objects, side); err != nil {
+			return "", false, err
+		}
+		if sides[i], err = s.standIn(ctx, tree, commit); err != nil {
+			return "", false, fmt.Errorf("revert %.10s: %w", commit.String(), err)
+		}
+	}
+	return s.merge(ctx, sides[0], sides[1])
+}
+
+// standIn makes a commit with a tree on a parent.
+func (s mergeScratch) standIn(ctx context.Context, tree, parent change.ID) (change.ID, error) {
+	raw := fmt.Sprintf("tree %s\nparent %s\nauthor x <x> 0 +0000\ncommitter x <x> 0 +0000\n\n", tree, parent)
+	out, err := run(s.command(ctx, "hash-object", "-w", "-t", "commit", "--stdin"), strings.NewReader(raw))
+	if err != nil {
+		return "", err
+	}
+	return change.ParseID(strings.TrimSpace(string(out)))
 }
 
 // A mergeScratch is where a merge is tried: an object directory of its own, and an

@@ -77,6 +77,11 @@ CREATE TABLE digest (                 -- change digests computed since, of commi
 	change    BLOB NOT NULL
 );
 CREATE INDEX digest_change ON digest (change);
+CREATE TABLE inverse (                -- digest of what takes a commit's change back
+	commit_id INTEGER PRIMARY KEY,
+	run       INTEGER NOT NULL,
+	change    BLOB NOT NULL
+);
 CREATE TABLE touch (
 	commit_id INTEGER NOT NULL,
 	path      INTEGER NOT NULL,

@@ -132,7 +132,7 @@ func (c *Commit) Touched() (paths []string) {
 	all := maps.Clone(c.Files)
 	maps.Copy(all, c.before())
 	for _, path := range slices.Sorted(maps.Keys(all)) {
-		if !slices.Equal(c.before()[path], c.Files[path]) {
+		if !sameFile(c.before(), c.Files, path) {
 			paths = append(paths, path)
 		}
 	}
@@ -142,11 +142,18 @@ func (c *Commit) Touched() (paths []string) {
 // Unlike lists the files of a merge that are unlike those of each parent.
 func (c *Commit) Unlike() (paths []string) {
 	for _, path := range slices.Sorted(maps.Keys(c.Files)) {
-		if !slices.ContainsFunc(c.Parents, func(p *Commit) bool { return slices.Equal(p.Files[path], c.Files[path]) }) {
+		if !slices.ContainsFunc(c.Parents, func(p *Commit) bool { return sameFile(p.Files, c.Files, path) }) {
 			paths = append(paths, path)
 		}
 	}
 	return paths
+}
+
+// sameFile reports whether two trees have the same at a path; an empty file is not none.
+func sameFile(a, b map[string][]Line, path string) bool {
+	_, inA := a[path]
+	_, inB := b[path]
+	return inA == inB && slices.Equal(a[path], b[path])
 }
 
 // Own reports whether the commit brings something of its own: only a merge may not.
