@@ -38,13 +38,43 @@ type ShadowRow struct {
 
 // Shadow finds it. A nil policy means those of the index.
 func (v *View) Shadow(ctx context.Context, teams Teams, instead *policy.Policy) (*Shadow, error) {
+	return v.shadow(ctx, ShadowSchema, teams, func() (speaks func(*Entry, EntryUse) *Approval) {
+		approvals := v.Approvals(instead)
+		return func(e *Entry, u EntryUse) *Approval { return approvals.Of(e, u.Use) }
+	})
+}
+
+// WithdrawnSchema names the version of what Withdrawn returns as JSON.
+const WithdrawnSchema = "gatekeeper/audit-withdrawn/v1"
+
+// Withdrawn finds what was approved when it was used and is not by the policy in force at a
+// time: rules and reasons are those of then.
+func (v *View) Withdrawn(ctx context.Context, teams Teams, at time.Time) (*Shadow, error) {
+	return v.shadow(ctx, WithdrawnSchema, teams, func() (speaks func(*Entry, EntryUse) *Approval) {
+		past, now := v.Approvals(nil), v.Approvals(nil)
+		return func(e *Entry, u EntryUse) *Approval {
+			if a := past.Of(e, u.Use); !a.Judged || !a.Allowed {
+				return a.passedOver()
+			}
+			later := *e
+			later.At = at.Unix()
+			return now.Of(&later, u.Use)
+		}
+	})
+}
+
+// passedOver is an approval that no longer speaks against anything.
+func (a *Approval) passedOver() *Approval { return &Approval{Judged: a.Judged, Allowed: true} }
+
+// shadow counts uses that something speaks against. Each reader makes one of what speaks.
+func (v *View) shadow(ctx context.Context, schema string, teams Teams, speaks func() func(*Entry, EntryUse) *Approval) (*Shadow, error) {
 	people, err := v.People(ctx)
 	if err != nil {
 		return nil, err
 	}
 	readers := make([]*shadows, Readers())
 	for i := range readers {
-		readers[i] = &shadows{view: v, approvals: v.Approvals(instead), found: map[shadowKey]*shadow{}}
+		readers[i] = &shadows{view: v, speaks: speaks(), found: map[shadowKey]*shadow{}}
 	}
 	if err := v.Entries(ctx, false, func(n int, e *Entry) { readers[n].count(e) }); err != nil {
 		return nil, err
@@ -52,7 +82,9 @@ func (v *View) Shadow(ctx context.Context, teams Teams, instead *policy.Policy) 
 	for _, r := range readers[1:] {
 		readers[0].add(r)
 	}
-	return readers[0].report(people, teams), nil
+	found := readers[0].report(people, teams)
+	found.Schema = schema
+	return found, nil
 }
 
 type shadowKey struct{ tool, model string }
@@ -68,7 +100,7 @@ type shadow struct {
 
 type shadows struct {
 	view      *View
-	approvals *Approvals
+	speaks    func(*Entry, EntryUse) *Approval
 	found     map[shadowKey]*shadow
 	notJudged int64
 	seen      []shadowKey // of the entry at hand
@@ -78,7 +110,7 @@ func (s *shadows) count(e *Entry) {
 	s.seen = s.seen[:0]
 	judged := true
 	for _, u := range e.Uses {
-		a := s.approvals.Of(e, u.Use)
+		a := s.speaks(e, u)
 		judged = judged && a.Judged
 		if a.Allowed || !a.Judged {
 			continue
@@ -128,7 +160,7 @@ func (s *shadows) add(o *shadows) {
 }
 
 func (s *shadows) report(people map[int64]Person, teams Teams) *Shadow {
-	r := &Shadow{Schema: ShadowSchema, AsOf: s.view.AsOf, Rows: []ShadowRow{}, NotJudged: s.notJudged}
+	r := &Shadow{AsOf: s.view.AsOf, Rows: []ShadowRow{}, NotJudged: s.notJudged}
 	for key, f := range s.found {
 		emails, in, repos := map[string]bool{}, map[string]bool{}, []string{}
 		for id := range f.people {

@@ -113,3 +113,41 @@ func TestShadowAndMCP(t *testing.T) {
 		}
 	})
 }
+
+func TestWithdrawnIsWhatWasApprovedThenAndIsNotNow(t *testing.T) {
+	r := past.New(t, "a")
+	db := filepath.Join(t.TempDir(), "audit.db")
+	r.Random(90, 40)
+	index(t, db, now, law(t, approvals), r)
+	v, err := audit.See(context.Background(), ask(t, db), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, withdrawn := range map[string]func(*past.Commit) bool{
+		"2026-02-01": func(*past.Commit) bool { return false },
+		"2026-03-01": func(c *past.Commit) bool { return strings.HasPrefix(c.Model, "openai/gpt-5") },
+		"2026-01-01": func(c *past.Commit) bool { return c.Model == "anthropic/claude-sonnet-4-5" },
+	} {
+		want := map[string]int64{}
+		for _, c := range r.Reached() {
+			if c.Tool != "" && allowed(c) && withdrawn(c) {
+				want[c.Tool+" "+c.Model]++
+			}
+		}
+		day, err := time.Parse(time.DateOnly, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := v.Withdrawn(context.Background(), mapping(t), day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]int64{}
+		for _, row := range w.Rows {
+			got[row.Tool+" "+row.Model] = row.Commits
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("as of %s: counted -, asked +\n%s", at, diff)
+		}
+	}
+}

@@ -76,7 +76,15 @@ type Usage struct {
 	AsOf   *time.Time `json:"as_of"` // null: all that is known
 	By     []string   `json:"by"`
 	Total  Total      `json:"total"`
+	Groups []Group    `json:"groups"`
 	Rows   []UsageRow `json:"rows"`
+}
+
+// A Group is all commits of one value of the dimensions of the commit, whether a row tells of
+// anything that took part in them or not.
+type Group struct {
+	Key []string `json:"key"` // in the order of By, which leaves out the dimensions of what took part
+	Total
 }
 
 // Total is all commits that were asked about.
@@ -543,9 +551,7 @@ func (t *tally) add(o *tally) {
 
 // usage writes down what was counted, in a fixed order: the most commits first.
 func (c *counter) usage() *Usage {
-	u := &Usage{Schema: UsageSchema, AsOf: c.view.AsOf, By: append([]string{}, c.By...), Rows: []UsageRow{}, Total: Total{
-		Commits: c.all.commits, Merges: c.all.merges, Evidence: byTier(c.all.evidence), Added: c.all.added,
-		UnknownAdded: c.all.unknownAdded, Uncounted: c.all.uncounted}}
+	u := &Usage{Schema: UsageSchema, AsOf: c.view.AsOf, By: append([]string{}, c.By...), Rows: []UsageRow{}, Total: c.all.total()}
 	for k, t := range c.rows {
 		g := c.groups[k.groupKey]
 		row := UsageRow{Key: c.keyOf(k), Commits: share(t.commits, g.unknown, g.commits), Added: share(t.ai, t.doubt+g.unknownAdded, g.added),
@@ -559,13 +565,33 @@ func (c *counter) usage() *Usage {
 	if c.Living != nil {
 		u.Total.Living = &c.all.living
 	}
+	u.Groups = c.groupTotals()
 	slices.SortFunc(u.Rows, func(a, b UsageRow) int {
 		return cmp.Or(cmp.Compare(b.Commits.Known, a.Commits.Known), slices.Compare(a.Key, b.Key))
 	})
 	return u
 }
 
-// keyOf is the values of a row in the order asked for.
+func (t *total) total() Total {
+	return Total{Commits: t.commits, Merges: t.merges, Evidence: byTier(t.evidence), Added: t.added, UnknownAdded: t.unknownAdded, Uncounted: t.uncounted}
+}
+
+// groupTotals are the groups in the order of their keys.
+func (c *counter) groupTotals() []Group {
+	groups := []Group{}
+	for k, t := range c.groups {
+		g := Group{Key: c.keyOf(rowKey{groupKey: k}), Total: t.total()}
+		if c.Living != nil {
+			g.Living = &t.living
+		}
+		groups = append(groups, g)
+	}
+	slices.SortFunc(groups, func(a, b Group) int { return slices.Compare(a.Key, b.Key) })
+	return groups
+}
+
+// keyOf is the values of a row in the order asked for; without a claim only those of the
+// commit.
 func (c *counter) keyOf(k rowKey) []string {
 	values := map[string]string{}
 	if k.claim > 0 {
@@ -590,7 +616,9 @@ func (c *counter) keyOf(k rowKey) []string {
 	}
 	key := []string{}
 	for _, d := range c.By {
-		key = append(key, values[d])
+		if k.claim > 0 || !slices.Contains(claimed, d) {
+			key = append(key, values[d])
+		}
 	}
 	return key
 }

@@ -222,6 +222,60 @@ func TestUsage(t *testing.T) {
 	})
 }
 
+func TestGroupsHoldAllCommitsByEvidence(t *testing.T) {
+	repos := []*past.Repo{past.New(t, "a", "--bare"), past.New(t, "b")}
+	db := filepath.Join(t.TempDir(), "audit.db")
+	want := map[string]map[audit.Evidence]int64{}
+	held := map[string]int64{}
+	for i, r := range repos {
+		r.Random(uint64(70+i), 30)
+		for _, c := range r.Reached() {
+			held[filepath.Base(r.Dir)]++
+			if c.Evidence == "unknown" && !c.Own() {
+				continue
+			}
+			key := c.When.Format("2006-01") + " " + c.Author.Team
+			if want[key] == nil {
+				want[key] = map[audit.Evidence]int64{}
+			}
+			want[key][audit.Evidence(c.Evidence)]++
+		}
+	}
+	index(t, db, now, law(t, approvals), repos...)
+	v, err := audit.See(context.Background(), ask(t, db), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := v.Usage(context.Background(), audit.Question{By: []string{"month", "tool", "team"}, Teams: mapping(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]map[audit.Evidence]int64{}
+	for _, g := range u.Groups {
+		tiers := map[audit.Evidence]int64{}
+		for e, n := range g.Evidence {
+			if n > 0 {
+				tiers[e] = n
+			}
+		}
+		if len(tiers) > 0 {
+			got[strings.Join(g.Key, " ")] = tiers
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("counted -, asked +\n%s", diff)
+	}
+	byID, err := v.Held(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, r := range v.Repositories {
+		if byID[id] != held[r.Name] {
+			t.Errorf("%s: the index holds %d commits, want %d", r.Name, byID[id], held[r.Name])
+		}
+	}
+}
+
 func usageBy(t *testing.T, db string, by ...string) map[string]counted {
 	t.Helper()
 	v, err := audit.See(context.Background(), ask(t, db), nil)
