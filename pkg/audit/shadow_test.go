@@ -123,6 +123,7 @@ func TestWithdrawnIsWhatWasApprovedThenAndIsNotNow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	found := 0
 	for at, withdrawn := range map[string]func(*past.Commit) bool{
 		"2026-02-01": func(*past.Commit) bool { return false },
 		"2026-03-01": func(c *past.Commit) bool { return strings.HasPrefix(c.Model, "openai/gpt-5") },
@@ -146,8 +147,12 @@ func TestWithdrawnIsWhatWasApprovedThenAndIsNotNow(t *testing.T) {
 		for _, row := range w.Rows {
 			got[row.Tool+" "+row.Model] = row.Commits
 		}
+		found += len(got)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("as of %s: counted -, asked +\n%s", at, diff)
 		}
+	}
+	if found == 0 {
+		t.Error("nothing was withdrawn in this past: it shows nothing")
 	}
 }
