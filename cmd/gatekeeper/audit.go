@@ -31,6 +31,8 @@ var (
 	dbFlag       = &cli.StringFlag{Name: "db", Value: indexFile, Usage: "the index `FILE`"}
 	asOfFlag     = &cli.StringFlag{Name: "as-of", Usage: "answer with what was known at `TIME`"}
 	csvFlag      = &cli.BoolFlag{Name: "csv", Usage: "print the result as CSV"}
+	sinceFlag    = &cli.StringFlag{Name: "since", Usage: "only commits from `TIME` on"}
+	untilFlag    = &cli.StringFlag{Name: "until", Usage: "only commits before `TIME`"}
 	teamsFlag    = &cli.StringFlag{Name: "teams", Usage: "a `FILE` with an address, or a pattern of some, and a team on each line"}
 	judgedByFlag = &cli.StringFlag{Name: "policy", Usage: "judge by this policy `FILE` instead of those in the index"}
 )
@@ -168,6 +170,18 @@ func (p process) timeOf(flag, text string) (time.Time, error) {
 	return t.UTC(), nil
 }
 
+// during is the period that --since and --until give.
+func (p process) during(c *cli.Context) (during audit.Period, err error) {
+	for flag, to := range map[string]*time.Time{"since": &during.Since, "until": &during.Until} {
+		if word := c.String(flag); word != "" {
+			if *to, err = p.timeOf(flag, word); err != nil {
+				return during, err
+			}
+		}
+	}
+	return during, nil
+}
+
 func (p process) teams(c *cli.Context) (t audit.Teams, err error) {
 	name := c.String("teams")
 	if name == "" {
@@ -200,8 +214,7 @@ in it. Unknown does not say that a person wrote something, and none-observed doe
 Dimensions: ` + strings.Join(audit.Dimensions(), ", ") + `.`,
 		Flags: []cli.Flag{dbFlag,
 			&cli.StringFlag{Name: "by", Value: "tool,model", Usage: "`DIMENSIONS` to tell apart, with commas between"},
-			&cli.StringFlag{Name: "since", Usage: "only commits from `TIME` on"},
-			&cli.StringFlag{Name: "until", Usage: "only commits before `TIME`"},
+			sinceFlag, untilFlag,
 			&cli.StringFlag{Name: "tool", Usage: "only tools like `GLOB`"},
 			&cli.StringFlag{Name: "model", Usage: "only models like `GLOB`: provider/name, or the name alone"},
 			&cli.StringFlag{Name: "repository", Usage: "only repositories like `GLOB`"},
@@ -272,13 +285,11 @@ func (p process) question(ctx context.Context, c *cli.Context) (q audit.Question
 	if c.Bool("people") && strings.TrimSpace(c.String("purpose")) == "" {
 		return q, usage("--people needs --purpose TEXT, which is printed and logged in the index")
 	}
-	for flag, to := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
-		if word := c.String(flag); word != "" {
-			if *to, err = p.timeOf(flag, word); err != nil {
-				return q, err
-			}
-		}
+	during, err := p.during(c)
+	if err != nil {
+		return q, err
 	}
+	q.Since, q.Until = during.Since, during.Until
 	if q.Teams, err = p.teams(c); err != nil {
 		return q, err
 	}
@@ -401,12 +412,16 @@ func (p process) writeCSV(head []string, rows func(row func(...any))) error {
 
 func (p process) auditShadowCommand() *cli.Command {
 	return &cli.Command{Name: "shadow", Usage: "tools and models that were used without an approval at the time",
-		Flags:  []cli.Flag{dbFlag, teamsFlag, judgedByFlag, asOfFlag, csvFlag, jsonFlag},
+		Flags:  []cli.Flag{dbFlag, sinceFlag, untilFlag, teamsFlag, judgedByFlag, asOfFlag, csvFlag, jsonFlag},
 		Action: func(c *cli.Context) error { return p.auditShadow(c.Context, c) }}
 }
 
 func (p process) auditShadow(ctx context.Context, c *cli.Context) error {
 	if err := none(c); err != nil {
+		return err
+	}
+	during, err := p.during(c)
+	if err != nil {
 		return err
 	}
 	teams, err := p.teams(c)
@@ -422,7 +437,7 @@ func (p process) auditShadow(ctx context.Context, c *cli.Context) error {
 		return err
 	}
 	defer done()
-	s, err := v.Shadow(ctx, teams, by)
+	s, err := v.Shadow(ctx, during, teams, by)
 	if err != nil {
 		return err
 	}
@@ -458,12 +473,16 @@ func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 func (p process) auditMCPCommand() *cli.Command {
 	return &cli.Command{Name: "mcp", Usage: "MCP servers that agents used, and those configured in the repositories",
-		Flags:  []cli.Flag{dbFlag, judgedByFlag, asOfFlag, csvFlag, jsonFlag},
+		Flags:  []cli.Flag{dbFlag, sinceFlag, untilFlag, judgedByFlag, asOfFlag, csvFlag, jsonFlag},
 		Action: func(c *cli.Context) error { return p.auditMCP(c.Context, c) }}
 }
 
 func (p process) auditMCP(ctx context.Context, c *cli.Context) error {
 	if err := none(c); err != nil {
+		return err
+	}
+	during, err := p.during(c)
+	if err != nil {
 		return err
 	}
 	by, err := p.judgedBy(c)
@@ -475,7 +494,7 @@ func (p process) auditMCP(ctx context.Context, c *cli.Context) error {
 		return err
 	}
 	defer done()
-	m, err := v.MCP(ctx, by)
+	m, err := v.MCP(ctx, during, by)
 	if err != nil {
 		return err
 	}

@@ -72,9 +72,8 @@ type StolenKey struct {
 	After   int64  `json:"after"`   // of these, those that came to the server or, without receipts, were made after that
 }
 
-// Controls tells of every repository, by name. Decisions are those from since on and before
-// until; a zero time is no limit.
-func (v *View) Controls(ctx context.Context, since, until time.Time) ([]Controls, error) {
+// Controls tells of every repository, by name, and of the decisions of a period.
+func (v *View) Controls(ctx context.Context, during Period) ([]Controls, error) {
 	list := []Controls{}
 	for _, r := range v.Repositories {
 		c := Controls{Repository: r.Name, Default: r.Default, Policies: []InForce{}, Refused: []RuleCount{}, Overrides: []Override{}, Keys: []StolenKey{}}
@@ -90,7 +89,7 @@ func (v *View) Controls(ctx context.Context, since, until time.Time) ([]Controls
 			at = *v.AsOf
 		}
 		c.Policy = r.Law.at(at)
-		if err := errors.Join(v.decided(ctx, r.ID, period{since, until}, &c), v.stolen(ctx, r.ID, &c)); err != nil {
+		if err := errors.Join(v.decided(ctx, r.ID, during, &c), v.stolen(ctx, r.ID, &c)); err != nil {
 			return nil, fmt.Errorf("read receipts of %s: %w", r.Name, err)
 		}
 		list = append(list, c)
@@ -99,23 +98,9 @@ func (v *View) Controls(ctx context.Context, since, until time.Time) ([]Controls
 	return list, nil
 }
 
-// A period is from a time on and before another; zero is no limit.
-type period struct{ since, until time.Time }
-
-func (p period) seconds() (since, until int64) {
-	since, until = -1<<62, 1<<62
-	if !p.since.IsZero() {
-		since = p.since.Unix()
-	}
-	if !p.until.IsZero() {
-		until = p.until.Unix()
-	}
-	return since, until
-}
-
 // decided sums up decisions.
-func (v *View) decided(ctx context.Context, repo int64, p period, c *Controls) error {
-	since, until := p.seconds()
+func (v *View) decided(ctx context.Context, repo int64, during Period, c *Controls) error {
+	since, until := during.seconds()
 	kept := ReceiptsKept{Decisions: map[string]int64{}}
 	var first, last, seq sql.NullInt64
 	err := v.Store.QueryRowContext(ctx, "SELECT min(time), max(time), max(seq) FROM decision WHERE repo = ? AND run <= ?", repo, v.Run).Scan(&first, &last, &seq)

@@ -169,10 +169,11 @@ const (
 	mixed        = "mixed"
 )
 
-// MCP tells. A nil policy means those of the index.
-func (v *View) MCP(ctx context.Context, instead *policy.Policy) (*MCP, error) {
+// MCP tells what the commits of a period used, and what is configured as of the view. A nil
+// policy means those of the index.
+func (v *View) MCP(ctx context.Context, during Period, instead *policy.Policy) (*MCP, error) {
 	m := &MCP{Schema: MCPSchema, AsOf: v.AsOf, Used: []MCPUsed{}, Configured: []MCPConfigured{}, Broken: []MCPBroken{}}
-	if err := v.mcpUsed(ctx, m, instead); err != nil {
+	if err := v.mcpUsed(ctx, m, during, instead); err != nil {
 		return nil, fmt.Errorf("read MCP servers used: %w", err)
 	}
 	if err := v.mcpConfigured(ctx, m, instead); err != nil {
@@ -200,12 +201,14 @@ func judgedMCP(p *policy.Policy, q policy.MCPQuery) (word string, d policy.Decis
 }
 
 // mcpUsed reads the servers that records of commits name.
-func (v *View) mcpUsed(ctx context.Context, m *MCP, instead *policy.Policy) error {
+func (v *View) mcpUsed(ctx context.Context, m *MCP, during Period, instead *policy.Policy) error {
+	since, until := during.seconds()
 	rows, err := v.Store.QueryContext(ctx, `SELECT s.name, u.tool, c.repo, c.committed, coalesce(c.received, c.committed), c.id
 		FROM server s JOIN claim k ON k.judgement = s.judgement AND k.n = s.n JOIN use u ON u.id = k.use
 		JOIN judgement j ON j.id = s.judgement JOIN commits c ON c.id = j.commit_id
 		WHERE j.run <= ?1 AND NOT EXISTS (SELECT 1 FROM superseded x WHERE x.judgement = j.id AND x.run <= ?1)
-		AND coalesce((SELECT present FROM presence p WHERE p.commit_id = c.id AND p.run <= ?1 ORDER BY p.run DESC LIMIT 1), 1)`, v.Run)
+		AND c.committed >= ?2 AND c.committed < ?3
+		AND coalesce((SELECT present FROM presence p WHERE p.commit_id = c.id AND p.run <= ?1 ORDER BY p.run DESC LIMIT 1), 1)`, v.Run, since, until)
 	if err != nil {
 		return err
 	}

@@ -36,9 +36,9 @@ type ShadowRow struct {
 	Reason       string             `json:"reason"` // of one of them
 }
 
-// Shadow finds it. A nil policy means those of the index.
-func (v *View) Shadow(ctx context.Context, teams Teams, instead *policy.Policy) (*Shadow, error) {
-	return v.shadow(ctx, ShadowSchema, teams, func() (speaks func(*Entry, EntryUse) *Approval) {
+// Shadow finds it in the commits of a period. A nil policy means those of the index.
+func (v *View) Shadow(ctx context.Context, during Period, teams Teams, instead *policy.Policy) (*Shadow, error) {
+	return v.shadow(ctx, ShadowSchema, during, teams, func() (speaks func(*Entry, EntryUse) *Approval) {
 		approvals := v.Approvals(instead)
 		return func(e *Entry, u EntryUse) *Approval { return approvals.Of(e, u.Use) }
 	})
@@ -49,8 +49,8 @@ const WithdrawnSchema = "gatekeeper/audit-withdrawn/v1"
 
 // Withdrawn finds what was approved when it was used and is not by the policy in force at a
 // time: rules and reasons are those of then.
-func (v *View) Withdrawn(ctx context.Context, teams Teams, at time.Time) (*Shadow, error) {
-	return v.shadow(ctx, WithdrawnSchema, teams, func() (speaks func(*Entry, EntryUse) *Approval) {
+func (v *View) Withdrawn(ctx context.Context, during Period, teams Teams, at time.Time) (*Shadow, error) {
+	return v.shadow(ctx, WithdrawnSchema, during, teams, func() (speaks func(*Entry, EntryUse) *Approval) {
 		past, now := v.Approvals(nil), v.Approvals(nil)
 		return func(e *Entry, u EntryUse) *Approval {
 			if a := past.Of(e, u.Use); !a.Judged || !a.Allowed {
@@ -67,7 +67,7 @@ func (v *View) Withdrawn(ctx context.Context, teams Teams, at time.Time) (*Shado
 func (a *Approval) passedOver() *Approval { return &Approval{Judged: a.Judged, Allowed: true} }
 
 // shadow counts uses that something speaks against. Each reader makes one of what speaks.
-func (v *View) shadow(ctx context.Context, schema string, teams Teams, speaks func() func(*Entry, EntryUse) *Approval) (*Shadow, error) {
+func (v *View) shadow(ctx context.Context, schema string, during Period, teams Teams, speaks func() func(*Entry, EntryUse) *Approval) (*Shadow, error) {
 	people, err := v.People(ctx)
 	if err != nil {
 		return nil, err
@@ -76,7 +76,13 @@ func (v *View) shadow(ctx context.Context, schema string, teams Teams, speaks fu
 	for i := range readers {
 		readers[i] = &shadows{view: v, speaks: speaks(), found: map[shadowKey]*shadow{}}
 	}
-	if err := v.Entries(ctx, false, func(n int, e *Entry) { readers[n].count(e) }); err != nil {
+	since, until := during.seconds()
+	err = v.Entries(ctx, false, func(n int, e *Entry) {
+		if e.Committed >= since && e.Committed < until {
+			readers[n].count(e)
+		}
+	})
+	if err != nil {
 		return nil, err
 	}
 	for _, r := range readers[1:] {

@@ -79,7 +79,7 @@ func TestShadowAndMCP(t *testing.T) {
 		for key, s := range shadows {
 			want[key] = fmt.Sprint(s.commits, s.people, s.first, s.last, list(s.teams), list(s.repos))
 		}
-		s, err := v.Shadow(context.Background(), mapping(t), nil)
+		s, err := v.Shadow(context.Background(), audit.Period{}, mapping(t), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +100,7 @@ func TestShadowAndMCP(t *testing.T) {
 			}
 			want[key] = fmt.Sprint(s.commits, s.first, s.last, list(s.repos), approval)
 		}
-		m, err := v.MCP(context.Background(), nil)
+		m, err := v.MCP(context.Background(), audit.Period{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +139,7 @@ func TestWithdrawnIsWhatWasApprovedThenAndIsNotNow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w, err := v.Withdrawn(context.Background(), mapping(t), day)
+		w, err := v.Withdrawn(context.Background(), audit.Period{}, mapping(t), day)
 		if err != nil {
 			t.Fatal(err)
 		}

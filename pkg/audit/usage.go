@@ -201,19 +201,14 @@ func (c *counting) has(dimension string) bool { return c.group[dimension] }
 
 func (v *View) counting(ctx context.Context, q Question) (*counting, error) {
 	c := &counting{Question: q, view: v, group: map[string]bool{}, claims: map[claimOf]int32{}, values: []string{""},
-		match: map[int64]bool{}, since: -1 << 62, until: 1<<63 - 1}
+		match: map[int64]bool{}}
 	for _, d := range q.By {
 		if !slices.Contains(Dimensions(), d) {
 			return nil, fmt.Errorf("usage by %q: want one of %s", d, strings.Join(Dimensions(), ", "))
 		}
 		c.group[d] = true
 	}
-	if !q.Since.IsZero() {
-		c.since = q.Since.Unix()
-	}
-	if !q.Until.IsZero() {
-		c.until = q.Until.Unix()
-	}
+	c.since, c.until = Period{q.Since, q.Until}.seconds()
 	c.Depth = min(max(q.Depth, 1), placeDepth)
 	c.selectRepositories()
 	c.numberClaims()
