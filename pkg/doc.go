@@ -36,6 +36,8 @@
 //	audit        the index over history and receipts, and the questions asked of
 //	             it. Judges nothing, and writes to no repository
 //	  store      the file that the index is. Knows tables, and no meaning
+//	report       what an audit leaves behind: a page, figures, a signed manifest. Counts
+//	             nothing itself
 //	repo         the one door to git. Knows objects, refs and settings, and no
 //	             meaning of any of them
 //	internal     help for tests, the stories, the benchmarks. Nothing that ships

@@ -57,6 +57,7 @@ var tiers = []tier{
 	{"pkg/gate/report", []string{"pkg/gate"}, "it spells what was judged, for programs that know no repository"},
 	{"pkg/blame", []string{"pkg/provenance", "pkg/change", "pkg/gate", "pkg/record", "pkg/repo", "pkg/session"}, "it joins what was judged and recorded, and judges nothing"},
 	{"pkg/audit", []string{"pkg/provenance", "pkg/change", "pkg/trailer", "pkg/attestation", "pkg/trust", "pkg/policy/...", "pkg/agent/...", "pkg/repo", "pkg/record", "pkg/receipt", "pkg/gate", "pkg/audit/..."}, "it asks those who judge, keeps what they say, and judges nothing itself"},
+	{"pkg/report", []string{"pkg/attestation/...", "pkg/audit", "pkg/change", "pkg/policy", "pkg/repo", "pkg/trust"}, "it draws what the audit found, and counts nothing itself"},
 	{"pkg/audit/store", []string{"pkg/repo"}, "a file of tables has no meaning; the door to git lends its lock"},
 	{"pkg/repair", []string{"pkg/agent/...", "pkg/provenance", "pkg/change", "pkg/trailer", "pkg/attestation", "pkg/policy", "pkg/gate", "pkg/record", "pkg/repo"}, "it mends what the gate finds; what people see and type is for commands"},
 	{"hooks/...", []string{"pkg/...", "install"}, "each hook is a door of its own, and none is a command"},

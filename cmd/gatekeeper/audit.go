@@ -39,9 +39,10 @@ var (
 
 func (p process) auditCommand() *cli.Command {
 	return &cli.Command{Name: "audit", Usage: "who used what, where, how that is known, and what was approved",
-		Subcommands: []*cli.Command{p.auditIndexCommand(), p.auditUsageCommand(), p.auditShadowCommand(), p.auditMCPCommand(), p.auditTimetravelCommand()},
+		Subcommands: []*cli.Command{p.auditIndexCommand(), p.auditUsageCommand(), p.auditShadowCommand(), p.auditMCPCommand(), p.auditTimetravelCommand(),
+			p.auditReportCommand(), p.auditVerifyCommand()},
 		Action: func(c *cli.Context) error {
-			return usage("want one of: gatekeeper audit index, audit usage, audit shadow, audit mcp, audit timetravel")
+			return usage("want one of: gatekeeper audit index, audit usage, audit shadow, audit mcp, audit timetravel, audit report, audit verify")
 		}}
 }
 

@@ -121,7 +121,7 @@ func Envelope(provenanceValues []string, a attestation.Attestation) ([]byte, err
 	if a.Scheme != attestation.DSSE {
 		return nil, fmt.Errorf("an attestation signed as %s has no DSSE envelope; export it as sshsig", a.Scheme)
 	}
-	return envelope(attestation.Statement(provenanceValues, a), a.Key, a.Sig)
+	return Wrap(attestation.Statement(provenanceValues, a), a.Key, a.Sig)
 }
 
 // Seal signs an in-toto statement of any predicate type and returns its DSSE envelope. A
@@ -134,13 +134,35 @@ func Seal(ctx context.Context, key attestation.Signer, statement []byte) ([]byte
 	if err != nil {
 		return nil, fmt.Errorf("sign with key %s: %w", key.PublicKey().Fingerprint(), err)
 	}
-	return envelope(statement, key.PublicKey().Fingerprint(), sig)
+	return Wrap(statement, key.PublicKey().Fingerprint(), sig)
 }
 
-func envelope(statement []byte, key string, sig []byte) ([]byte, error) {
+// Wrap puts a statement and its signature of scheme DSSE in an envelope. key is the
+// fingerprint of the key that made it.
+func Wrap(statement []byte, key string, sig []byte) ([]byte, error) {
 	return json.Marshal(dsse.Envelope{
 		PayloadType: attestation.PayloadType,
 		Payload:     base64.StdEncoding.EncodeToString(statement),
 		Signatures:  []dsse.Signature{{KeyID: key, Sig: base64.StdEncoding.EncodeToString(sig)}},
 	})
+}
+
+// Unwrap gives the statement of a DSSE envelope of an in-toto statement, its signature, and
+// the name of the key that the envelope claims. An envelope with several signatures is an
+// error: it would be left open which of them counts.
+func Unwrap(envelope []byte) (statement []byte, key string, sig []byte, err error) {
+	var e dsse.Envelope
+	if err := json.Unmarshal(envelope, &e); err != nil {
+		return nil, "", nil, fmt.Errorf("not a DSSE envelope: %w", err)
+	}
+	if e.PayloadType != attestation.PayloadType || len(e.Signatures) != 1 {
+		return nil, "", nil, fmt.Errorf("not a DSSE envelope of one signature over %s", attestation.PayloadType)
+	}
+	if statement, err = base64.StdEncoding.Strict().DecodeString(e.Payload); err != nil {
+		return nil, "", nil, fmt.Errorf("payload of a DSSE envelope: %w", err)
+	}
+	if sig, err = base64.StdEncoding.Strict().DecodeString(e.Signatures[0].Sig); err != nil {
+		return nil, "", nil, fmt.Errorf("signature of a DSSE envelope: %w", err)
+	}
+	return statement, e.Signatures[0].KeyID, sig, nil
 }
