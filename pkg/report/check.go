@@ -55,6 +55,9 @@ type Checker struct {
 // error says that there is no manifest.
 func (c Checker) Check(ctx context.Context, dir fs.FS) ([]Finding, error) {
 	manifest, err := readFile(dir, ManifestFile, maxManifest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s in it: it is no report", ManifestFile)
+	}
 	if err != nil {
 		return nil, err
 	}
