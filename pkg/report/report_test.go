@@ -3,7 +3,6 @@ package report_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"maps"
 	"os"
@@ -218,5 +217,3 @@ func TestGoldenReport(t *testing.T) {
 		}
 	})
 }
-
-var errNotNow = errors.New("not now")
