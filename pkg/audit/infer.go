@@ -9,10 +9,11 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/trailer"
 )
 
-// inferred are the claims that marks of agents make: trailers of their own, addresses of
-// bots as author or committer, and the footers that some write below a message.
+// inferred are the claims that marks of agents make: trailers of their own and those in which
+// people say what they used, addresses of bots as author or committer, and the footers that
+// some write below a message.
 func inferred(c *Commit, block trailer.Block, message []byte) (claims []Claim) {
-	marks := mark.Find(block.Other)
+	marks := append(mark.Find(block.Other), mark.Disclosed(block.Other)...)
 	for _, p := range []Person{c.Author, c.Committer} {
 		if m, ok := mark.Author(p.Name, p.Email); ok {
 			marks = append(marks, m)
