@@ -680,10 +680,16 @@ func matchesUse(tool, model string, u Use) bool {
 }
 
 // MatchesModel reports whether a pattern asks for a model: for its provider/name or, when it
-// has no slash, its name alone.
+// has no slash, its name alone. What a name has in brackets at its end, as Claude Code's [1m]
+// of a larger context, is a variant of the model, which need not be asked for.
 func MatchesModel(pattern string, m provenance.Model) bool {
+	name := spelt(m.Name)
 	if strings.Contains(pattern, "/") {
-		return matches(pattern, m.ID())
+		name = m.ID()
 	}
-	return matches(pattern, spelt(m.Name))
+	if matches(pattern, name) {
+		return true
+	}
+	plain, variant, ok := strings.Cut(name, "[")
+	return ok && strings.HasSuffix(variant, "]") && matches(pattern, plain)
 }

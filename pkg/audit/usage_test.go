@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/audit"
 	"github.com/gatekeeper-git/gatekeeper/pkg/internal/past"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 )
 
 // approvals is a policy that allows some, some of them from a time on.
@@ -287,4 +288,27 @@ func usageBy(t *testing.T, db string, by ...string) map[string]counted {
 		t.Fatal(err)
 	}
 	return rowsOf(u)
+}
+
+func TestMatchesModel(t *testing.T) {
+	for _, tt := range []struct {
+		pattern, provider, name string
+		want                    bool
+	}{
+		{"anthropic/claude-opus-4-7", "anthropic", "claude-opus-4-7", true},
+		{"claude-opus-4-7", "anthropic", "claude-opus-4-7", true},
+		{"Claude-Opus-*", "anthropic", "claude-opus-4-7", true},
+		{"anthropic/claude-opus-4-7", "anthropic", "claude-opus-4-7[1m]", true},
+		{"claude-opus-4-7", "anthropic", "claude-opus-4-7[1m]", true},
+		{"claude-opus-4-7[1m]", "anthropic", "claude-opus-4-7[1m]", true},
+		{"claude-opus-4-7[1m]", "anthropic", "claude-opus-4-7", false},
+		{"claude-opus-4", "anthropic", "claude-opus-4-7", false},
+		{"openai/*", "anthropic", "claude-opus-4-7", false},
+		{"*/claude-*", "", "claude-opus-4-7", true},
+		{"unknown", "", "", true},
+	} {
+		if got := audit.MatchesModel(tt.pattern, provenance.Model{Provider: tt.provider, Name: tt.name}); got != tt.want {
+			t.Errorf("%q asks for %s/%s: %v", tt.pattern, tt.provider, tt.name, got)
+		}
+	}
 }
