@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
@@ -28,8 +31,7 @@ type kinship struct {
 type member struct {
 	Entry
 	oid     change.ID
-	parents []byte
-	email   string // of the author
+	parents int // how many
 	files   int
 	shape   int64  // 0 for none
 	digest  []byte // of its change, nil when nobody computed it
@@ -42,16 +44,10 @@ type member struct {
 
 // complete goes from the commits of record to their kin until nothing is added.
 func (k *kinship) complete(ctx context.Context) error {
-	fresh := k.seeker.record
-	if err := k.load(ctx, fresh); err != nil {
+	fresh, err := k.begin(ctx)
+	if err != nil {
 		return err
 	}
-	for _, id := range fresh {
-		if m := k.members[id]; m != nil { // else an index under way has judged it anew since
-			m.how = OfRecord
-		}
-	}
-	fresh = slices.DeleteFunc(fresh, func(id int64) bool { return k.members[id] == nil })
 	for len(fresh) > 0 {
 		var next []int64
 		for _, step := range []func(context.Context, []int64) ([]int64, error){k.same, k.cited, k.squashed} {
@@ -64,6 +60,35 @@ func (k *kinship) complete(ctx context.Context) error {
 		fresh = next
 	}
 	return nil
+}
+
+// begin makes members of the commits of record. The ledger has told most of them already.
+func (k *kinship) begin(ctx context.Context) (ids []int64, err error) {
+	all := make([]member, len(k.seeker.record))
+	for i, e := range k.seeker.record {
+		all[i] = member{Entry: e, how: OfRecord}
+		k.members[e.Commit] = &all[i]
+		ids = append(ids, e.Commit)
+	}
+	return ids, inBatches(ids, func(part []int64) error {
+		rows, err := k.view.Store.QueryContext(ctx, `SELECT c.id, c.oid, length(c.parents), c.files, coalesce(c.shape, 0), coalesce(c.change, (SELECT change FROM digest WHERE commit_id = c.id))
+			FROM json_each(?) s JOIN commits c ON c.id = s.value`, asJSON(part))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id int64
+			var oid sql.RawBytes
+			var m member
+			if err := rows.Scan(&id, &oid, &m.parents, &m.files, &m.shape, &m.digest); err != nil {
+				return err
+			}
+			to := k.members[id]
+			to.oid, to.parents, to.files, to.shape, to.digest = change.ID(oid), m.parents/len(oid), m.files, m.shape, m.digest
+		}
+		return rows.Err()
+	})
 }
 
 // carry notes that a commit has it from another, and tells whether that is news.
@@ -87,19 +112,34 @@ func (k *kinship) carry(id int64, how string, from int64) bool {
 }
 
 // A tie leads from one commit to another.
-type tie struct{ from, to int64 }
+type tie struct {
+	from, to int64
+	kind     string // of a citation
+}
 
 // same finds commits with the same change. Where a digest is missing, equal shapes make
 // candidates. A commit that touches nothing is like many others, and kin of none.
 func (k *kinship) same(ctx context.Context, ids []int64) (fresh []int64, err error) {
-	ids = slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return k.members[id] == nil || k.members[id].how == "" })
-	shaped, err := k.ties(ctx, ids, `SELECT b.id, c.id FROM json_each(?) s JOIN commits b ON b.id = s.value JOIN commits c ON c.shape = b.shape AND c.id <> b.id
-		WHERE (b.change IS NULL OR c.change IS NULL)`)
+	shapes, changes := map[string][]int64{}, map[string][]int64{}
+	for _, id := range ids {
+		m := k.members[id]
+		if m == nil || m.how == "" || m.files == 0 {
+			continue
+		}
+		if m.shape != 0 {
+			key := strconv.FormatInt(m.shape, 10)
+			shapes[key] = append(shapes[key], id)
+		}
+		if m.digest != nil {
+			key := hex.EncodeToString(m.digest)
+			changes[key] = append(changes[key], id)
+		}
+	}
+	shaped, err := k.ties(ctx, shapes, "SELECT s.value, c.id, '' FROM json_each(?) s JOIN commits c ON c.shape = CAST(s.value AS INTEGER)")
 	if err != nil {
 		return nil, err
 	}
-	signed, err := k.ties(ctx, ids, `SELECT b.id, c.id FROM json_each(?) s JOIN commits b ON b.id = s.value JOIN commits c ON c.change = b.change AND c.id <> b.id
-		WHERE b.files > 0`)
+	signed, err := k.ties(ctx, changes, "SELECT s.value, c.id, '' FROM json_each(?) s JOIN commits c ON c.change = unhex(s.value)")
 	if err != nil {
 		return nil, err
 	}
@@ -121,29 +161,33 @@ func (k *kinship) same(ctx context.Context, ids []int64) (fresh []int64, err err
 // cited finds commits that say that they are picks or reverts. What is reverted must
 // stand in the same repository: a revert elsewhere takes nothing back here.
 func (k *kinship) cited(ctx context.Context, ids []int64) (fresh []int64, err error) {
-	picks, err := k.ties(ctx, ids, "SELECT b.id, t.commit_id FROM json_each(?) s JOIN commits b ON b.id = s.value JOIN cite t ON t.oid = b.oid AND t.kind = 'pick'")
+	oids := map[string][]int64{}
+	for _, id := range ids {
+		if m := k.members[id]; m != nil {
+			oids[m.oid.String()] = append(oids[m.oid.String()], id)
+		}
+	}
+	cites, err := k.ties(ctx, oids, "SELECT s.value, t.commit_id, t.kind FROM json_each(?) s JOIN cite t ON t.oid = unhex(s.value)")
 	if err != nil {
 		return nil, err
 	}
-	reverts, err := k.ties(ctx, ids, `SELECT b.id, t.commit_id FROM json_each(?) s JOIN commits b ON b.id = s.value JOIN cite t ON t.oid = b.oid AND t.kind = 'revert'
-		JOIN commits c ON c.id = t.commit_id AND c.repo = b.repo`)
-	if err != nil {
+	if err := k.load(ctx, ends(cites)); err != nil {
 		return nil, err
 	}
-	if err := k.load(ctx, append(ends(picks), ends(reverts)...)); err != nil {
-		return nil, err
-	}
-	for _, t := range picks {
-		if k.members[t.from].how != "" && k.carry(t.to, Picked, t.from) {
-			fresh = append(fresh, t.to)
+	for _, t := range cites {
+		from, to := k.members[t.from], k.members[t.to]
+		switch {
+		case t.kind == Picks:
+			if from.how != "" && k.carry(t.to, Picked, t.from) {
+				fresh = append(fresh, t.to)
+			}
+		case to != nil && to.Repo == from.Repo:
+			found, err := k.revert(ctx, t)
+			if err != nil {
+				return nil, err
+			}
+			fresh = append(fresh, found...)
 		}
-	}
-	for _, t := range reverts {
-		found, err := k.revert(ctx, t)
-		if err != nil {
-			return nil, err
-		}
-		fresh = append(fresh, found...)
 	}
 	return fresh, nil
 }
@@ -218,27 +262,35 @@ func inBatches[T any](list []T, f func([]T) error) error {
 	return errors.Join(errs...)
 }
 
-// ties asks which commits some lead to, in a fixed order.
-func (k *kinship) ties(ctx context.Context, ids []int64, query string) (all []tie, err error) {
+// ties asks which commits some lead to, in a fixed order. from are the commits behind a key;
+// the query takes a list of keys and gives a key, a commit and a kind.
+func (k *kinship) ties(ctx context.Context, from map[string][]int64, query string) (all []tie, err error) {
 	var mu sync.Mutex
-	err = inBatches(ids, func(part []int64) error {
+	err = inBatches(slices.Sorted(maps.Keys(from)), func(part []string) error {
 		rows, err := k.view.Store.QueryContext(ctx, query, asJSON(part))
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var t tie
-			if err := rows.Scan(&t.from, &t.to); err != nil {
+			var key, kind string
+			var to int64
+			if err := rows.Scan(&key, &to, &kind); err != nil {
 				return err
 			}
 			mu.Lock()
-			all = append(all, t)
+			for _, id := range from[key] {
+				if id != to {
+					all = append(all, tie{id, to, kind})
+				}
+			}
 			mu.Unlock()
 		}
 		return rows.Err()
 	})
-	slices.SortFunc(all, func(a, b tie) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) })
+	slices.SortFunc(all, func(a, b tie) int {
+		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to), cmp.Compare(a.kind, b.kind))
+	})
 	return slices.Compact(all), err
 }
 
@@ -261,8 +313,8 @@ func (k *kinship) load(ctx context.Context, ids []int64) error {
 
 func (k *kinship) read(ctx context.Context, ids []int64) (found []*member, err error) {
 	run := k.view.Run
-	rows, err := k.view.Store.QueryContext(ctx, `SELECT c.id, c.repo, c.oid, c.parents, p.email, c.author, c.committed, coalesce(c.received, c.committed), c.own, c.files, coalesce(c.added, -1),
-		coalesce(c.shape, 0), coalesce(c.change, d.change), j.id, j.evidence, j.class FROM json_each(?) s JOIN commits c ON c.id = s.value JOIN person p ON p.id = c.author
+	rows, err := k.view.Store.QueryContext(ctx, `SELECT c.id, c.repo, c.oid, length(c.parents), c.author, c.committed, coalesce(c.received, c.committed), c.own, c.files, coalesce(c.added, -1),
+		coalesce(c.shape, 0), coalesce(c.change, d.change), j.id, j.evidence, j.class FROM json_each(?) s JOIN commits c ON c.id = s.value
 		JOIN judgement j ON j.commit_id = c.id AND `+counts("j")+` LEFT JOIN digest d ON d.commit_id = c.id
 		WHERE coalesce((SELECT present FROM presence p WHERE p.commit_id = c.id AND p.run <= ? ORDER BY p.run DESC LIMIT 1), 1)`, asJSON(ids), run, run, run)
 	if err != nil {
@@ -275,11 +327,12 @@ func (k *kinship) read(ctx context.Context, ids []int64) (found []*member, err e
 		m := &member{}
 		var judgement int64
 		var oid []byte
-		if err := rows.Scan(&m.Commit, &m.Repo, &oid, &m.parents, &m.email, &m.Author, &m.Committed, &m.At, &m.Own, &m.files, &m.Added, &m.shape, &m.digest,
+		if err := rows.Scan(&m.Commit, &m.Repo, &oid, &m.parents, &m.Author, &m.Committed, &m.At, &m.Own, &m.files, &m.Added, &m.shape, &m.digest,
 			&judgement, &m.Evidence, &m.Class); err != nil {
 			return nil, err
 		}
-		m.oid, m.Merge = change.ID(oid), len(m.parents) > len(oid)
+		m.oid, m.parents = change.ID(oid), m.parents/len(oid)
+		m.Merge = m.parents > 1
 		found, by[judgement], judgements = append(found, m), m, append(judgements, judgement)
 	}
 	if err := rows.Err(); err != nil {
@@ -439,7 +492,7 @@ func treesOf(objects change.Objects, id change.ID) (parents []change.ID, tree ch
 // inverse reports whether a commit takes back all that another changes, and nothing else:
 // whether the way from it to its parent is the same change.
 func (k *kinship) inverse(ctx context.Context, of, by *member) (bool, error) {
-	if len(of.parents) > len(of.oid) || len(by.parents) != len(by.oid) {
+	if of.parents > 1 || by.parents != 1 {
 		return false, nil // of merges it is not known which side they take back
 	}
 	if of.digest == nil {

@@ -185,7 +185,7 @@ const (
 )
 
 func (k *kinship) tryInverse(ctx context.Context, c *Carrier) (string, error) {
-	if len(c.member.parents) != len(c.member.oid) {
+	if c.member.parents != 1 {
 		return "not tried: it has no parent, or several", nil
 	}
 	tips, err := k.view.Tips(ctx, c.member.Repo)

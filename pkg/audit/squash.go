@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
@@ -164,7 +165,7 @@ func (k *kinship) squashOf(ctx context.Context, o *opened, fork change.ID, chain
 		return nil, ctx.Err()
 	}
 	for part := range parts {
-		later, err := k.ties(ctx, []int64{part}, fmt.Sprintf(`SELECT DISTINCT s.value, c.id FROM json_each(?) s JOIN touch a ON a.commit_id = s.value
+		later, err := k.ties(ctx, map[string][]int64{strconv.FormatInt(part, 10): {part}}, fmt.Sprintf(`SELECT DISTINCT s.value, c.id, '' FROM json_each(?) s JOIN touch a ON a.commit_id = CAST(s.value AS INTEGER)
 			JOIN touch b ON b.path = a.path AND b.commit_id > a.commit_id JOIN commits c ON c.id = b.commit_id
 			WHERE c.files = %d AND length(c.parents) = length(c.oid) LIMIT %d`, files, maxSquashes))
 		if err != nil {

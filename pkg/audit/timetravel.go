@@ -156,7 +156,7 @@ type seeker struct {
 	in           map[int64]bool // repositories
 	chosen       map[int64]bool // commits, where more is asked for than uses; else nil
 
-	record           []int64
+	record           []Entry
 	unknown, unnamed int64
 }
 
@@ -193,7 +193,9 @@ func (v *View) seek(ctx context.Context, q Quest) (*seeker, error) {
 	err = v.Entries(ctx, false, func(n int, e *Entry) {
 		switch r := &readers[n]; s.match(e) {
 		case isRecord:
-			r.record = append(r.record, e.Commit)
+			kept := *e
+			kept.Uses, kept.Places = slices.Clone(e.Uses), nil
+			r.record = append(r.record, kept)
 		case isUnknown:
 			r.unknown++
 		case isUnnamed:
@@ -204,7 +206,7 @@ func (v *View) seek(ctx context.Context, q Quest) (*seeker, error) {
 		s.record = append(s.record, r.record...)
 		s.unknown, s.unnamed = s.unknown+r.unknown, s.unnamed+r.unnamed
 	}
-	slices.Sort(s.record)
+	slices.SortFunc(s.record, func(a, b Entry) int { return cmp.Compare(a.Commit, b.Commit) })
 	return s, err
 }
 
@@ -321,52 +323,86 @@ func (v *View) serversLike(ctx context.Context, pattern string) (string, error) 
 // report writes down what was found: by repository, then time.
 func (k *kinship) report() *Timetravel {
 	t := &Timetravel{Schema: TimetravelSchema, AsOf: k.view.AsOf, By: map[string]int64{}, Commits: []Carrier{}, Reverts: []Undoing{}, Open: []string{}}
-	for _, m := range k.members {
-		if m.how == "" {
-			continue
+	names, list, date := k.useNames(), k.inOrder(), dates()
+	t.Commits = make([]Carrier, 0, len(list))
+	for _, m := range list {
+		if m.how != "" {
+			t.By[m.how]++
+			t.Commits = append(t.Commits, k.carrier(m, names, date(m.Committed)))
 		}
-		c := Carrier{Repository: k.view.Repositories[m.Repo].Name, Commit: m.oid.String(), Date: dateOf(m.Committed), How: m.how, Of: k.idsOf(m.of),
-			Evidence: m.Evidence, Uses: k.usesOf(m), Added: m.Added, UndoneBy: []string{}, member: m}
-		for id, whole := range m.undoneBy {
-			if k.standing(id) {
-				c.UndoneBy = append(c.UndoneBy, k.members[id].oid.String())
-				if whole {
-					c.Undone = "whole"
-				}
+		if len(m.reverts) > 0 {
+			u := Undoing{Repository: k.view.Repositories[m.Repo].Name, Commit: m.oid.String(), Date: dateOf(m.Committed), Of: k.idsOf(m.reverts), Whole: true, Undone: !k.standing(m.Commit)}
+			for id := range m.reverts {
+				u.Whole = u.Whole && k.members[id].undoneBy[m.Commit]
 			}
+			t.Reverts = append(t.Reverts, u)
 		}
-		if len(c.UndoneBy) > 0 {
-			c.Undone = cmp.Or(c.Undone, "said")
-		}
-		slices.Sort(c.UndoneBy)
-		t.By[m.how]++
-		t.Commits = append(t.Commits, c)
 	}
-	for _, m := range k.members {
-		if len(m.reverts) == 0 {
-			continue
-		}
-		u := Undoing{Repository: k.view.Repositories[m.Repo].Name, Commit: m.oid.String(), Date: dateOf(m.Committed), Of: k.idsOf(m.reverts), Whole: true, Undone: !k.standing(m.Commit)}
-		for id := range m.reverts {
-			u.Whole = u.Whole && k.members[id].undoneBy[m.Commit]
-		}
-		t.Reverts = append(t.Reverts, u)
-	}
-	slices.SortFunc(t.Commits, func(a, b Carrier) int {
-		return cmp.Or(cmp.Compare(a.Repository, b.Repository), cmp.Compare(a.member.Committed, b.member.Committed), cmp.Compare(a.Commit, b.Commit))
-	})
-	slices.SortFunc(t.Reverts, func(a, b Undoing) int {
-		return cmp.Or(cmp.Compare(a.Repository, b.Repository), cmp.Compare(a.Date, b.Date), cmp.Compare(a.Commit, b.Commit))
-	})
 	t.Bounds = k.bounds(int64(len(t.Commits)))
 	return t
+}
+
+// dates is dateOf, each day written once.
+func dates() func(seconds int64) string {
+	known := map[int64]string{}
+	return func(seconds int64) string {
+		day := seconds / 86400
+		if seconds < 0 { // rounded up
+			return dateOf(seconds)
+		}
+		if known[day] == "" {
+			known[day] = dateOf(seconds)
+		}
+		return known[day]
+	}
+}
+
+// inOrder are the members that something is told of.
+func (k *kinship) inOrder() (list []*member) {
+	for _, m := range k.members {
+		if m.how != "" || len(m.reverts) > 0 {
+			list = append(list, m)
+		}
+	}
+	rank := map[int64]int{}
+	for id := range k.view.Repositories {
+		rank[id] = len(rank)
+	}
+	byName := slices.SortedFunc(maps.Keys(rank), func(a, b int64) int {
+		return cmp.Compare(k.view.Repositories[a].Name, k.view.Repositories[b].Name)
+	})
+	for n, id := range byName {
+		rank[id] = n
+	}
+	slices.SortFunc(list, func(a, b *member) int {
+		return cmp.Or(cmp.Compare(rank[a.Repo], rank[b.Repo]), cmp.Compare(a.Committed, b.Committed), cmp.Compare(a.oid, b.oid))
+	})
+	return list
+}
+
+func (k *kinship) carrier(m *member, names map[int64]string, date string) Carrier {
+	c := Carrier{Repository: k.view.Repositories[m.Repo].Name, Commit: m.oid.String(), Date: date, How: m.how, Of: k.idsOf(m.of),
+		Evidence: m.Evidence, Uses: namesOf(m, names), Added: m.Added, UndoneBy: []string{}, member: m}
+	for id, whole := range m.undoneBy {
+		if k.standing(id) {
+			c.UndoneBy = append(c.UndoneBy, k.members[id].oid.String())
+			if whole {
+				c.Undone = "whole"
+			}
+		}
+	}
+	if len(c.UndoneBy) > 0 {
+		c.Undone = cmp.Or(c.Undone, "said")
+	}
+	slices.Sort(c.UndoneBy)
+	return c
 }
 
 // bounds takes those out of the unknown ones that turned out to be kin.
 func (k *kinship) bounds(least int64) Bounds {
 	b := Bounds{Least: least, Unknown: k.seeker.unknown, Unnamed: k.seeker.unnamed}
 	for _, m := range k.members {
-		if m.how == "" {
+		if m.how == "" || m.how == OfRecord {
 			continue
 		}
 		switch k.seeker.match(&m.Entry) {
@@ -380,16 +416,24 @@ func (k *kinship) bounds(least int64) Bounds {
 	return b
 }
 
-func (k *kinship) usesOf(m *member) []string {
-	names := []string{}
-	for _, use := range m.Uses {
-		u := k.view.Uses[use.Use]
-		if name := spelt(u.Tool.Name) + " " + u.Model.ID(); !slices.Contains(names, name) {
-			names = append(names, name)
+// useNames spells all uses: tool and model.
+func (k *kinship) useNames() map[int64]string {
+	names := map[int64]string{}
+	for id, u := range k.view.Uses {
+		names[id] = spelt(u.Tool.Name) + " " + u.Model.ID()
+	}
+	return names
+}
+
+func namesOf(m *member, names map[int64]string) []string {
+	list := make([]string, 0, len(m.Uses))
+	for _, u := range m.Uses {
+		if name := names[u.Use]; !slices.Contains(list, name) {
+			list = append(list, name)
 		}
 	}
-	slices.Sort(names)
-	return names
+	slices.Sort(list)
+	return list
 }
 
 func (k *kinship) idsOf(of map[int64]bool) []string {

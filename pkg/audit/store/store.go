@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	_ "modernc.org/sqlite" // registers the driver; its own start opens nothing
@@ -125,8 +126,15 @@ var errForeign = errors.New("this is no index of gatekeeper; name another file w
 // last transactions, which the next run reads again. 32 MiB of pages are kept in memory for each connection.
 var pragmas = []string{"busy_timeout(60000)", "journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-32768)", "temp_store(MEMORY)"}
 
+// mapped lets whoever only asks read the file without copying: up to a gigabyte of it,
+// wherever rows are looked up, not one after the other.
+const mapped = "mmap_size(1073741824)"
+
 func (s *Store) open(ctx context.Context, mode string) error {
-	q := url.Values{"mode": {mode}, "_pragma": pragmas, "_txlock": {"immediate"}}
+	q := url.Values{"mode": {mode}, "_pragma": slices.Clone(pragmas), "_txlock": {"immediate"}}
+	if mode != "rwc" {
+		q["_pragma"] = append(q["_pragma"], mapped)
+	}
 	name := url.URL{Scheme: "file", Path: filepath.ToSlash(s.File), RawQuery: q.Encode()}
 	if !strings.HasPrefix(name.Path, "/") { // a drive letter
 		name.Path = "/" + name.Path
