@@ -36,6 +36,8 @@
 //	audit        the index over history and receipts, and the questions asked of
 //	             it. Judges nothing, and writes to no repository
 //	  store      the file that the index is. Knows tables, and no meaning
+//	artifact     what binaries and documents say of the commits they were built from. Knows
+//	             no commit
 //	report       what an audit leaves behind: a page, figures, a signed manifest. Counts
 //	             nothing itself
 //	repo         the one door to git. Knows objects, refs and settings, and no

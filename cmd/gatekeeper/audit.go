@@ -40,9 +40,9 @@ var (
 func (p process) auditCommand() *cli.Command {
 	return &cli.Command{Name: "audit", Usage: "who used what, where, how that is known, and what was approved",
 		Subcommands: []*cli.Command{p.auditIndexCommand(), p.auditUsageCommand(), p.auditShadowCommand(), p.auditMCPCommand(), p.auditTimetravelCommand(),
-			p.auditReportCommand(), p.auditVerifyCommand()},
+			p.auditArtifactCommand(), p.auditReportCommand(), p.auditVerifyCommand()},
 		Action: func(c *cli.Context) error {
-			return usage("want one of: gatekeeper audit index, audit usage, audit shadow, audit mcp, audit timetravel, audit report, audit verify")
+			return usage("want one of: gatekeeper audit index, audit usage, audit shadow, audit mcp, audit timetravel, audit artifact, audit report, audit verify")
 		}}
 }
 

@@ -33,6 +33,7 @@ repositories once and kept in the index.`,
 			&cli.StringFlag{Name: "since", Usage: "only commits of record from `TIME` on"},
 			&cli.StringFlag{Name: "until", Usage: "only commits of record before `TIME`"},
 			&cli.BoolFlag{Name: "refs", Usage: "tell which branches and tags contain each commit"},
+			&cli.BoolFlag{Name: "artifacts", Usage: "tell which artifacts each commit is in; see audit artifact add"},
 			&cli.BoolFlag{Name: "files", Usage: "tell which files each commit touched, and how often these were touched later"},
 			&cli.StringSliceFlag{Name: "living", Usage: "count lines that live at `REF` of each repository: HEAD, or a whole name; blames every file once"},
 			&cli.BoolFlag{Name: "owners", Usage: "tell who owns the files, by CODEOWNERS of the default branch"},
@@ -71,7 +72,7 @@ func (p process) auditTimetravel(ctx context.Context, c *cli.Context) error {
 
 func (p process) quest(c *cli.Context) (q audit.Quest, err error) {
 	q = audit.Quest{Model: c.String("model"), Tool: c.String("tool"), Key: c.String("key"), MCP: c.String("mcp"), Session: c.String("session"),
-		Repository: c.String("repository"), Refs: c.Bool("refs") || c.Bool("work"), Files: c.Bool("files") || c.Bool("work"),
+		Repository: c.String("repository"), Refs: c.Bool("refs") || c.Bool("work"), Artifacts: c.Bool("artifacts") || c.Bool("work"), Files: c.Bool("files") || c.Bool("work"),
 		Owners: c.Bool("owners") || c.Bool("work"), Inverse: c.Bool("inverse") || c.Bool("work"), Living: c.StringSlice("living"), Work: c.Bool("work"),
 		Open: func(ctx context.Context, place string) (*repo.Repo, error) { return repo.Open(ctx, place, p.Environ) }}
 	if q.Model+q.Tool+q.Key+q.MCP+q.Session == "" {
@@ -155,6 +156,9 @@ func (p process) timetravelMore(t *audit.Timetravel) {
 		if len(c.UndoneIn) > 0 {
 			say("undone in %s", strings.Join(c.UndoneIn, ", "))
 		}
+		if len(c.Artifacts) > 0 {
+			say("in artifact %s", strings.Join(c.Artifacts, ", "))
+		}
 		for _, f := range c.Files {
 			later := ""
 			if f.Later > 0 {
@@ -192,7 +196,7 @@ func (p process) timetravelWork(t *audit.Timetravel) error {
 }
 
 func (p process) timetravelCSV(t *audit.Timetravel) error {
-	return p.writeCSV([]string{"repository", "commit", "date", "how", "of", "evidence", "uses", "added", "undone", "undone_by", "refs", "undone_in", "files", "living", "owners", "inverse"}, func(row func(...any)) {
+	return p.writeCSV([]string{"repository", "commit", "date", "how", "of", "evidence", "uses", "added", "undone", "undone_by", "refs", "undone_in", "artifacts", "files", "living", "owners", "inverse"}, func(row func(...any)) {
 		for _, c := range t.Commits {
 			var files []string
 			living := map[string]int{}
@@ -207,7 +211,7 @@ func (p process) timetravelCSV(t *audit.Timetravel) error {
 				files = append(files, f.Path)
 			}
 			row(c.Repository, c.Commit, c.Date, c.How, strings.Join(c.Of, " "), c.Evidence, strings.Join(c.Uses, "; "), c.Added, c.Undone,
-				strings.Join(c.UndoneBy, " "), strings.Join(c.Refs, " "), strings.Join(c.UndoneIn, " "), strings.Join(files, "\n"),
+				strings.Join(c.UndoneBy, " "), strings.Join(c.Refs, " "), strings.Join(c.UndoneIn, " "), strings.Join(c.Artifacts, " "), strings.Join(files, "\n"),
 				strings.Join(alive, "\n"), strings.Join(c.Owners, " "), c.Inverse)
 		}
 	})

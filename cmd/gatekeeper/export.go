@@ -16,7 +16,7 @@ import (
 )
 
 func (p process) exportCommand() *cli.Command {
-	return &cli.Command{Name: "export", Usage: "write a commit's attestation for other tools", ArgsUsage: "REV",
+	return &cli.Command{Name: "export", Usage: "write a commit's attestation, or what is in an artifact, for other tools", ArgsUsage: "REV|ARTIFACT",
 		Description: `Writes to standard output, as --format says:
 
 statement   the in-toto statement, the very bytes that are signed
@@ -24,22 +24,28 @@ sshsig      the SSH signature file; check it with
             ssh-keygen -Y verify -n gatekeeper -f ALLOWED -I WHO -s SIG < STATEMENT
 dsse        the DSSE envelope of an attestation signed with a PEM or KMS key
 agent-trace a record of Agent Trace 0.1: which lines of which files, as they
-            stand at REV, came from which model`,
+            stand at REV, came from which model
+cyclonedx   the bill of AI materials of an ARTIFACT that the auditor's index knows
+            (gatekeeper audit artifact add), as CycloneDX 1.6`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "format", Usage: "`FORMAT`: statement, sshsig, dsse or agent-trace", Value: "statement"},
+			&cli.StringFlag{Name: "format", Usage: "`FORMAT`: statement, sshsig, dsse, agent-trace or cyclonedx", Value: "statement"},
 			&cli.StringFlag{Name: "key", Usage: "the attestation of this key's `FINGERPRINT`, where there are several"},
+			dbFlag, asOfFlag,
 		},
 		Action: func(c *cli.Context) error { return p.export(c.Context, c) }}
 }
 
 func (p process) export(ctx context.Context, c *cli.Context) error {
+	format := c.String("format")
+	if !slices.Contains([]string{"statement", "sshsig", "dsse", "agent-trace", "cyclonedx"}, format) {
+		return usage("--format %q: want statement, sshsig, dsse, agent-trace or cyclonedx", format)
+	}
+	if format == "cyclonedx" {
+		return p.exportBill(ctx, c)
+	}
 	rev, err := one(c, "commit")
 	if err != nil {
 		return err
-	}
-	format := c.String("format")
-	if !slices.Contains([]string{"statement", "sshsig", "dsse", "agent-trace"}, format) {
-		return usage("--format %q: want statement, sshsig, dsse or agent-trace", format)
 	}
 	r, err := p.open(ctx)
 	if err != nil {

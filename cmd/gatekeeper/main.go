@@ -105,6 +105,9 @@ func (p process) code(err error) int {
 	if errors.As(err, &wrong) || errors.As(err, &bad) {
 		return exitUsage
 	}
+	if refused := (refusal{}); errors.As(err, &refused) {
+		return exitRefused
+	}
 	return exitUnchecked
 }
 
@@ -147,13 +150,16 @@ func (p process) commands() []*cli.Command {
 		p.demoCommand(), p.installCommand(), p.uninstallCommand(), p.statusCommand(), p.showCommand(), p.verifyCommand(),
 		p.blameCommand(), p.recordCommand(), p.repairCommand(), p.keyCommand(), p.policyCommand(), p.exportCommand(), p.receiptsCommand(), p.auditCommand(), p.versionCommand(), p.hookCommand(), p.helpCommand(),
 	}
+	onWrongUse(commands)
+	return commands
+}
+
+// onWrongUse gives commands, and those below them, one way to tell of wrong use.
+func onWrongUse(commands []*cli.Command) {
 	for _, c := range commands {
 		c.OnUsageError = wrongUse
-		for _, sub := range c.Subcommands {
-			sub.OnUsageError = wrongUse
-		}
+		onWrongUse(c.Subcommands)
 	}
-	return commands
 }
 
 func (p process) helpCommand() *cli.Command {

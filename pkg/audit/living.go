@@ -15,7 +15,8 @@ import (
 
 // Living says at which ref lines are to be looked for, and how a repository is opened.
 type Living struct {
-	Ref  string // "HEAD" is the default branch of each repository
+	Ref  string              // "HEAD" is the default branch of each repository
+	At   map[int64]change.ID // by repository: commits to look at instead; nil for the ref
 	Open func(ctx context.Context, place string) (*repo.Repo, error)
 }
 
@@ -33,12 +34,11 @@ func (v *View) living(ctx context.Context, l Living, repos map[int64]bool) (map[
 		if repos != nil && !repos[id] {
 			continue
 		}
-		tips, err := v.Tips(ctx, id)
+		tip, err := l.end(ctx, v, id)
 		if err != nil {
 			return nil, err
 		}
-		tip, ok := tips[l.Ref]
-		if !ok {
+		if tip == "" {
 			continue
 		}
 		opened, err := l.Open(ctx, r.Place)
@@ -50,6 +50,15 @@ func (v *View) living(ctx context.Context, l Living, repos map[int64]bool) (map[
 		}
 	}
 	return found, nil
+}
+
+// end is the commit to look at in a repository, "" for none.
+func (l Living) end(ctx context.Context, v *View, repo int64) (change.ID, error) {
+	if l.At != nil {
+		return l.At[repo], nil
+	}
+	tips, err := v.Tips(ctx, repo)
+	return tips[l.Ref], err
 }
 
 // livingIn adds the lines of one repository.

@@ -30,8 +30,9 @@ type Quest struct {
 	// are known.
 	Open func(ctx context.Context, place string) (*repo.Repo, error)
 
-	Refs  bool // tell which branches and tags contain the carriers
-	Files bool // tell which files they touch, and who did so later
+	Refs      bool // tell which branches and tags contain the carriers
+	Artifacts bool // tell which artifacts were built from them
+	Files     bool // tell which files they touch, and who did so later
 
 	Living  []string // refs at which to look for lines; HEAD is the default branch of each repository
 	Owners  bool     // tell who owns the files, by CODEOWNERS of the default branch
@@ -85,12 +86,13 @@ type Carrier struct {
 	UndoneBy   []string `json:"undone_by"` // commits that stand
 
 	// Null unless asked for.
-	Refs     []string  `json:"refs"`      // branches and tags that contain it
-	UndoneIn []string  `json:"undone_in"` // of these, where a revert of it stands, too
-	Files    []Touched `json:"files"`     // that it touches
-	Living   []Alive   `json:"living"`    // lines of it at the refs asked for, by file
-	Owners   []string  `json:"owners"`    // of its files and of those where its lines live
-	Inverse  string    `json:"inverse"`   // how taking it back goes at the default branch: clean, conflict, nothing, or why it was not tried
+	Refs      []string  `json:"refs"`      // branches and tags that contain it
+	UndoneIn  []string  `json:"undone_in"` // of these, where a revert of it stands, too
+	Artifacts []string  `json:"artifacts"` // names of those that it is in
+	Files     []Touched `json:"files"`     // that it touches
+	Living    []Alive   `json:"living"`    // lines of it at the refs asked for, by file
+	Owners    []string  `json:"owners"`    // of its files and of those where its lines live
+	Inverse   string    `json:"inverse"`   // how taking it back goes at the default branch: clean, conflict, nothing, or why it was not tried
 
 	member *member
 	rules  Owners
@@ -131,7 +133,7 @@ func (k *kinship) tell(ctx context.Context, t *Timetravel) error {
 	for _, part := range []struct {
 		asked bool
 		tell  func(context.Context, []Carrier) error
-	}{{k.seeker.Refs, k.refs}, {k.seeker.Files || k.seeker.Work, k.files}, {len(k.seeker.Living) > 0, k.living}, {k.seeker.Owners, k.owners}, {k.seeker.Inverse, k.inverses}} {
+	}{{k.seeker.Refs, k.refs}, {k.seeker.Artifacts, k.artifacts}, {k.seeker.Files || k.seeker.Work, k.files}, {len(k.seeker.Living) > 0, k.living}, {k.seeker.Owners, k.owners}, {k.seeker.Inverse, k.inverses}} {
 		if !part.asked || len(t.Commits) == 0 {
 			continue
 		}

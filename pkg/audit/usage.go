@@ -51,6 +51,7 @@ type Question struct {
 	Depth        int            // of ByPath, in folders; 0 is 1, and the most is 3
 	Policy       *policy.Policy // by which uses are judged, instead of those of the index
 	Living       *Living        // look for lines that live at a ref, too; nil is not
+	Within       *Set           // only commits of it; nil is all
 }
 
 // A Share is how many of all it is: at least Known, and at most Known and Unknown.
@@ -357,6 +358,9 @@ func (c *counting) counter() *counter {
 
 // count takes in one entry.
 func (c *counter) count(e *Entry) {
+	if c.Within != nil && !c.Within.Has(e.Commit) {
+		return
+	}
 	if e.Committed < c.since || e.Committed >= c.until || c.repos != nil && !c.repos[e.Repo] || c.persons != nil && !numbered(c.persons, e.Author) {
 		return
 	}

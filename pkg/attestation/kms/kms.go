@@ -151,18 +151,52 @@ func Wrap(statement []byte, key string, sig []byte) ([]byte, error) {
 // the name of the key that the envelope claims. An envelope with several signatures is an
 // error: it would be left open which of them counts.
 func Unwrap(envelope []byte) (statement []byte, key string, sig []byte, err error) {
-	var e dsse.Envelope
-	if err := json.Unmarshal(envelope, &e); err != nil {
-		return nil, "", nil, fmt.Errorf("not a DSSE envelope: %w", err)
+	e, err := opened(envelope)
+	if err != nil {
+		return nil, "", nil, err
 	}
-	if e.PayloadType != attestation.PayloadType || len(e.Signatures) != 1 {
-		return nil, "", nil, fmt.Errorf("not a DSSE envelope of one signature over %s", attestation.PayloadType)
+	if len(e.Signatures) != 1 {
+		return nil, "", nil, fmt.Errorf("a DSSE envelope with %d signatures; want one", len(e.Signatures))
+	}
+	statement, sigs, err := Payload(envelope)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	return statement, e.Signatures[0].KeyID, sigs[0], nil
+}
+
+// maxSignatures bounds those of an envelope.
+const maxSignatures = 16
+
+// Payload gives the in-toto statement of a DSSE envelope with all its signatures, whose keys
+// it does not ask for.
+func Payload(envelope []byte) (statement []byte, sigs [][]byte, err error) {
+	e, err := opened(envelope)
+	if err != nil {
+		return nil, nil, err
 	}
 	if statement, err = base64.StdEncoding.Strict().DecodeString(e.Payload); err != nil {
-		return nil, "", nil, fmt.Errorf("payload of a DSSE envelope: %w", err)
+		return nil, nil, fmt.Errorf("payload of a DSSE envelope: %w", err)
 	}
-	if sig, err = base64.StdEncoding.Strict().DecodeString(e.Signatures[0].Sig); err != nil {
-		return nil, "", nil, fmt.Errorf("signature of a DSSE envelope: %w", err)
+	for _, s := range e.Signatures {
+		sig, err := base64.StdEncoding.Strict().DecodeString(s.Sig)
+		if err != nil {
+			return nil, nil, fmt.Errorf("signature of a DSSE envelope: %w", err)
+		}
+		sigs = append(sigs, sig)
 	}
-	return statement, e.Signatures[0].KeyID, sig, nil
+	return statement, sigs, nil
+}
+
+func opened(envelope []byte) (e dsse.Envelope, err error) {
+	if err := json.Unmarshal(envelope, &e); err != nil {
+		return e, fmt.Errorf("not a DSSE envelope: %w", err)
+	}
+	if e.PayloadType != attestation.PayloadType {
+		return e, fmt.Errorf("a DSSE envelope of %.80q; want %s", e.PayloadType, attestation.PayloadType)
+	}
+	if n := len(e.Signatures); n == 0 || n > maxSignatures {
+		return e, fmt.Errorf("a DSSE envelope with %d signatures; want 1 to %d", n, maxSignatures)
+	}
+	return e, nil
 }

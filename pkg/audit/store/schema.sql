@@ -278,3 +278,20 @@ CREATE TABLE asked (                  -- who looked at people, and why
 	question TEXT NOT NULL,
 	purpose TEXT NOT NULL
 );
+CREATE TABLE artifact (               -- a binary or image that somebody told of; known from then on
+	id     INTEGER PRIMARY KEY,
+	at     INTEGER NOT NULL,
+	sha256 TEXT NOT NULL UNIQUE,      -- in hexadecimal
+	name   TEXT NOT NULL,
+	size   INTEGER                    -- bytes; NULL when only its digest was told
+);
+CREATE TABLE artifact_link (          -- a commit that it was built from
+	artifact INTEGER NOT NULL,
+	at       INTEGER NOT NULL,
+	oid      BLOB NOT NULL,
+	strength TEXT NOT NULL,           -- signed-provenance, build-info, document, declared
+	source   TEXT NOT NULL,           -- what says so
+	teller   TEXT NOT NULL,           -- who says so; "" for nobody
+	uri      TEXT NOT NULL,           -- of the repository, as it is told; "" for not
+	PRIMARY KEY (artifact, oid, strength, source, teller)
+) WITHOUT ROWID;
