@@ -18,7 +18,6 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/audit"
 	"github.com/gatekeeper-git/gatekeeper/pkg/audit/store"
-	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 	"github.com/gatekeeper-git/gatekeeper/pkg/trust"
@@ -136,7 +135,7 @@ func (p process) claimsOf(c *cli.Context, digest string, keys []attestation.Publ
 	if ids := c.StringSlice("commit"); len(ids) > 0 {
 		claim := artifact.Claim{Strength: artifact.Declared, Source: "by hand", By: account()}
 		for _, word := range ids {
-			id, err := change.ParseID(word)
+			id, err := artifact.ParseCommit(word)
 			if err != nil {
 				return nil, usage("--commit: %v; want the whole id", err)
 			}

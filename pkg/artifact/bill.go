@@ -59,8 +59,7 @@ func (b Bill) CycloneDX() ([]byte, error) {
 	bom.Metadata = &cdx.Metadata{Timestamp: b.AsOf.UTC().Format(time.RFC3339), Component: &about,
 		Tools: &cdx.ToolsChoice{Components: &[]cdx.Component{{Type: cdx.ComponentTypeApplication, Name: "gatekeeper", Version: b.Program}}}}
 	bom.Properties = properties("commits", b.Commits, "commits:unknown", b.Unknown)
-	var components []cdx.Component
-	var depends []string
+	components, depends := []cdx.Component{}, []string{}
 	for _, p := range b.Parts {
 		for _, c := range p.components() {
 			if !hasRef(components, c.BOMRef) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -45,6 +44,15 @@ type Commit struct {
 	URI string // of its repository, as the source spells it; "" when it does not say
 }
 
+// ParseCommit reads the whole id of a commit, in hexadecimal. One of zeros names none.
+func ParseCommit(hex string) (change.ID, error) {
+	id, err := change.ParseID(hex)
+	if err == nil && id == "" {
+		err = fmt.Errorf("%q names no commit", hex)
+	}
+	return id, err
+}
+
 // MaxDocument bounds a document, in bytes, and maxDepth how deep its values nest.
 const (
 	MaxDocument = 16 << 20
@@ -61,7 +69,7 @@ func OfBinary(file string) (Claim, error) {
 	c := Claim{Strength: BuildInfo, Source: "Go build info"}
 	info, err := buildinfo.ReadFile(file)
 	if err != nil {
-		return c, fmt.Errorf("%w: %w", ErrNoClaim, unplaced(err))
+		return c, fmt.Errorf("%w: it holds no Go build info", ErrNoClaim)
 	}
 	settings := map[string]string{}
 	for _, s := range info.Settings {
@@ -76,21 +84,12 @@ func OfBinary(file string) (Claim, error) {
 	case settings["vcs.modified"] != "false":
 		return c, fmt.Errorf("it was built from a work tree with changes on top of %.40q, so no commit holds it; build it from a clean checkout", revision)
 	}
-	id, err := change.ParseID(revision)
+	id, err := ParseCommit(revision)
 	if err != nil {
 		return c, fmt.Errorf("vcs.revision: %w", err)
 	}
 	c.Commits = []Commit{{id, info.Main.Path}}
 	return c, nil
-}
-
-// unplaced takes the path off an error: who reports it names the file.
-func unplaced(err error) error {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		return path.Err
-	}
-	return err
 }
 
 // OfDocument reads SLSA provenance (v1 or v0.2, as an in-toto statement or in a DSSE envelope) or
@@ -258,7 +257,7 @@ func ofStatement(data []byte, sha256 string) (Claim, error) {
 		if hex == "" {
 			continue
 		}
-		id, err := change.ParseID(hex)
+		id, err := ParseCommit(hex)
 		if err != nil {
 			return c, fmt.Errorf("commit of %.80q: %w", from.URI, err)
 		}
@@ -318,7 +317,7 @@ func ofCycloneDX(data []byte, sha256 string) (Claim, error) {
 		return c, fmt.Errorf("%w: there is no metadata.component.pedigree.commits", ErrNoClaim)
 	}
 	for _, commit := range deref(component.Pedigree.Commits) {
-		id, err := change.ParseID(commit.UID)
+		id, err := ParseCommit(commit.UID)
 		if err != nil {
 			return c, fmt.Errorf("CycloneDX: uid of a commit: %w", err)
 		}

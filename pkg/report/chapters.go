@@ -304,7 +304,23 @@ func (r *Report) lookBack(n int, in Incident) []block {
 	if len(f.Open) > 0 {
 		blocks = append(blocks, block{Note: "Could not be looked at:"}, block{List: f.Open})
 	}
-	return append(blocks, block{table: commits}, block{table: work})
+	return append(blocks, block{table: commits}, block{table: builtWith(name, f)}, block{table: work})
+}
+
+// builtWith lists the artifacts that carriers are in.
+func builtWith(name string, f *audit.Timetravel) *table {
+	in := map[string]int{}
+	for _, k := range f.Commits {
+		for _, a := range k.Artifacts {
+			in[a]++
+		}
+	}
+	t := &table{name: name + "-artifacts", title: "Artifacts that it is in", empty: "No artifact that the index knows was built from any of them (gatekeeper audit artifact add).", shown: shown,
+		columns: []column{{"artifact", "Artifact", text}, {"commits", "Commits that carry it", count}}}
+	for _, a := range slices.Sorted(maps.Keys(in)) {
+		t.rows = append(t.rows, []any{a, in[a]})
+	}
+	return t
 }
 
 func areOf(n int) string {

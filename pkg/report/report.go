@@ -151,7 +151,7 @@ func (r *Report) judged(ctx context.Context, v *audit.View, q Questions) (err er
 // them only where they are in all of the report: they are what takes time.
 func (r *Report) incidents(ctx context.Context, v *audit.View, q Questions) error {
 	for _, model := range q.Incidents {
-		quest := audit.Quest{Model: model, Since: q.During.Since, Until: q.During.Until, Open: q.Open, Refs: true, Files: true, Owners: true, Inverse: true, Work: true}
+		quest := audit.Quest{Model: model, Since: q.During.Since, Until: q.During.Until, Open: q.Open, Refs: true, Artifacts: true, Files: true, Owners: true, Inverse: true, Work: true}
 		if q.Living {
 			quest.Living = []string{"HEAD"}
 		}
