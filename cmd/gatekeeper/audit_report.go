@@ -116,13 +116,24 @@ func (p process) reportQuestions(c *cli.Context) (q report.Questions, err error)
 	if q.During, err = p.during(c); err != nil {
 		return q, err
 	}
-	for at, to := range map[*time.Time]**string{&q.During.Since: &q.Since, &q.During.Until: &q.Until} {
-		if !at.IsZero() {
-			text := at.UTC().Format(time.RFC3339)
-			*to = &text
-		}
-	}
+	q.Since, q.Until = spelt(q.During.Since), spelt(q.During.Until)
 	return q, p.readAside(c, &q)
+}
+
+// spelt writes a limit of time as parameters have it, and timeIn reads it: nil is none.
+func spelt(at time.Time) *string {
+	if at.IsZero() {
+		return nil
+	}
+	text := at.UTC().Format(time.RFC3339)
+	return &text
+}
+
+func timeIn(text *string) (at time.Time, err error) {
+	if text == nil {
+		return at, nil
+	}
+	return time.Parse(time.RFC3339, *text)
 }
 
 // readAside reads the files that a report is made with, beside the index.
@@ -323,14 +334,12 @@ func (p process) reportSigners(name string) (*trust.Set, error) {
 func (p process) regather(ctx context.Context, c *cli.Context, m *report.Manifest) (*report.Report, error) {
 	q := report.Questions{Parameters: m.Predicate.Parameters, Open: p.opening, Count: countsOf(m)}
 	q.Teams, q.Policy = audit.Teams{}, nil
-	for text, to := range map[*string]*time.Time{q.Since: &q.During.Since, q.Until: &q.During.Until} {
-		if text == nil {
-			continue
-		}
-		var err error
-		if *to, err = time.Parse(time.RFC3339, *text); err != nil {
-			return nil, err
-		}
+	var err error
+	if q.During.Since, err = timeIn(q.Since); err != nil {
+		return nil, err
+	}
+	if q.During.Until, err = timeIn(q.Until); err != nil {
+		return nil, err
 	}
 	if err := p.sameAside(c, &q, m.Predicate.Parameters); err != nil {
 		return nil, err
