@@ -56,7 +56,7 @@ var tiers = []tier{
 	{"pkg/gate", []string{"pkg/provenance", "pkg/change", "pkg/trailer", "pkg/attestation", "pkg/attestation/batch", "pkg/attestation/pubkey", "pkg/trust", "pkg/policy", "pkg/agent/mark", "pkg/pusher"}, "the decision must be the same on a server, in CI and in a test, so it sees no repository, record or receipt but through interfaces of its own"},
 	{"pkg/gate/report", []string{"pkg/gate"}, "it spells what was judged, for programs that know no repository"},
 	{"pkg/blame", []string{"pkg/provenance", "pkg/change", "pkg/gate", "pkg/record", "pkg/repo", "pkg/session"}, "it joins what was judged and recorded, and judges nothing"},
-	{"pkg/audit", []string{"pkg/provenance", "pkg/change", "pkg/trailer", "pkg/attestation", "pkg/trust", "pkg/policy/...", "pkg/agent/...", "pkg/repo", "pkg/record", "pkg/receipt", "pkg/gate", "pkg/artifact", "pkg/audit/..."}, "it asks those who judge, keeps what they say, and judges nothing itself"},
+	{"pkg/audit", []string{"pkg/provenance", "pkg/change", "pkg/trailer", "pkg/attestation", "pkg/trust", "pkg/policy/...", "pkg/agent/...", "pkg/repo", "pkg/record", "pkg/receipt", "pkg/gate", "pkg/blame", "pkg/artifact", "pkg/audit/..."}, "it asks those who judge, keeps what they say, and judges nothing itself"},
 	{"pkg/artifact", []string{"pkg/attestation/...", "pkg/change"}, "it reads what documents say of commits, and knows no commit"},
 	{"pkg/report", []string{"pkg/attestation/...", "pkg/audit", "pkg/change", "pkg/policy", "pkg/repo", "pkg/trust"}, "it draws what the audit found, and counts nothing itself"},
 	{"pkg/audit/store", []string{"pkg/repo"}, "a file of tables has no meaning; the door to git lends its lock"},

@@ -12,7 +12,8 @@ import (
 
 // Alive are lines of a commit that live in a file at a ref. How many of them came of what
 // is looked for is known as far as its claims count: of a commit that adds ten lines, four
-// of them counted, seven living ones hold at least one and at most four.
+// of them counted, seven living ones hold at least one and at most four. A trace tells line
+// by line.
 type Alive struct {
 	Ref   string `json:"ref"`
 	Path  string `json:"path"`
@@ -55,14 +56,7 @@ func (k *kinship) living(ctx context.Context, carriers []Carrier) error {
 			if o == nil {
 				break
 			}
-			if err := k.view.blameAll(ctx, o.Repo, id, tip, func(path string, from map[change.ID]int) error {
-				for commit, n := range from {
-					if c := of[commit]; c != nil {
-						c.Living = append(c.Living, k.alive(c, ref, path, n))
-					}
-				}
-				return nil
-			}); err != nil {
+			if err := k.livingAt(ctx, o, id, ref, tip, of); err != nil {
 				return err
 			}
 		}
@@ -71,6 +65,37 @@ func (k *kinship) living(ctx context.Context, carriers []Carrier) error {
 		}
 	}
 	return nil
+}
+
+// livingAt looks at one ref of one repository.
+func (k *kinship) livingAt(ctx context.Context, o *opened, id int64, ref string, tip change.ID, of map[change.ID]*Carrier) error {
+	traces, err := k.tracer(ctx, o, of)
+	if err != nil {
+		return err
+	}
+	if traces != nil {
+		defer traces.close()
+	}
+	return k.view.blameAll(ctx, o.Repo, id, tip, func(path string, from map[change.ID]int) error {
+		var lines map[change.ID]*traceCount
+		if traces != nil {
+			if lines, err = traces.file(ctx, tip, path, from); err != nil {
+				return err
+			}
+		}
+		for commit, n := range from {
+			c := of[commit]
+			if c == nil {
+				continue
+			}
+			a := k.alive(c, ref, path, n)
+			if t := lines[commit]; t != nil {
+				a.narrow(t)
+			}
+			c.Living = append(c.Living, a)
+		}
+		return nil
+	})
 }
 
 // alive counts lines. What became of a commit of record is claimed by that one, and not
