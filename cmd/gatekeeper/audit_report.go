@@ -26,8 +26,8 @@ import (
 
 func (p process) auditReportCommand() *cli.Command {
 	return &cli.Command{Name: "report", Usage: "write all of it to a folder: a page for people, JSON, CSV, and a signed manifest",
-		Description: `The page needs nothing but itself, and prints. Without --as-of the report answers with what
-the last complete run of audit index knew, so that the same index gives the same bytes.
+		Description: `The page needs nothing but itself, and prints. Without --as-of the report answers as of when
+the index last learned something, so that the same index gives the same bytes.
 gatekeeper audit verify DIR checks it, now or in years.`,
 		Flags: []cli.Flag{dbFlag,
 			&cli.StringFlag{Name: "out", Usage: "write to `DIR`, which is made; it may be there when it is empty"},
@@ -59,7 +59,7 @@ func (p process) auditReport(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	v, done, err := p.viewAsOfRun(c)
+	v, done, err := p.viewAsKnown(c)
 	if err != nil {
 		return err
 	}
@@ -176,13 +176,14 @@ func (p process) countNow(ctx context.Context, r audit.Repository, tips []change
 	return int64(n), nil
 }
 
-// viewAsOfRun is the view that --as-of names or, without it, that after the last complete run.
-func (p process) viewAsOfRun(c *cli.Context) (*audit.View, func(), error) {
+// viewAsKnown is the view that --as-of names or, without it, that of when the index
+// last learned something.
+func (p process) viewAsKnown(c *cli.Context) (*audit.View, func(), error) {
 	v, done, err := p.view(c)
 	if err != nil || v.AsOf != nil {
 		return v, done, err
 	}
-	at, err := v.LastRun(c.Context)
+	at, err := v.LastKnown(c.Context)
 	if err == nil && at.IsZero() {
 		err = usage("the index holds nothing yet; first: gatekeeper audit index REPO… --db %s", c.String("db"))
 	}

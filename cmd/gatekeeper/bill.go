@@ -13,8 +13,8 @@ import (
 // maxExamples is how many commits a bill names for each tool with each model.
 const maxExamples = 100
 
-// exportBill writes the bill of AI materials of an artifact. Without --as-of it is that of what
-// the last complete run of audit index knew, so that the same index gives the same bytes.
+// exportBill writes the bill of AI materials of an artifact, without --as-of as of when
+// the index last learned something, so that the same index gives the same bytes.
 func (p process) exportBill(ctx context.Context, c *cli.Context) error {
 	asked, err := one(c, "artifact")
 	if err != nil {
@@ -39,7 +39,7 @@ func (p process) exportBill(ctx context.Context, c *cli.Context) error {
 	}
 	at := v.AsOf
 	if at == nil {
-		last, err := v.LastRun(ctx)
+		last, err := v.LastKnown(ctx)
 		if err != nil {
 			return err
 		}

@@ -254,10 +254,12 @@ func (v *View) Held(ctx context.Context) (map[int64]int64, error) {
 	return readers[0], err
 }
 
-// LastRun is when the last run ended that was completed; zero when there was none.
-func (v *View) LastRun(ctx context.Context) (time.Time, error) {
+// LastKnown is when the index last learned something: by a run that was completed, or of an
+// artifact. It is zero when it never did.
+func (v *View) LastKnown(ctx context.Context) (time.Time, error) {
 	var at sql.NullInt64
-	if err := v.Store.QueryRowContext(ctx, "SELECT max(ended) FROM run_end WHERE run <= ? AND killed = 0", v.Run).Scan(&at); err != nil {
+	if err := v.Store.QueryRowContext(ctx, `SELECT max(at) FROM (SELECT max(ended) at FROM run_end WHERE run <= ? AND killed = 0
+		UNION ALL SELECT max(at) FROM artifact UNION ALL SELECT max(at) FROM artifact_link)`, v.Run).Scan(&at); err != nil {
 		return time.Time{}, fmt.Errorf("read index: %w", err)
 	}
 	if !at.Valid {
