@@ -108,10 +108,8 @@ func (p process) reportQuestions(c *cli.Context) (q report.Questions, err error)
 	if q.People && q.Purpose == "" {
 		return q, usage("--people needs --purpose TEXT, which is printed and logged in the index")
 	}
-	for _, pattern := range q.Incidents {
-		if strings.Trim(pattern, "*/ ") == "" {
-			return q, usage("--incident %q: name a model, or a pattern of some", pattern)
-		}
+	if err := q.Check(); err != nil {
+		return q, usage("%v", err)
 	}
 	if q.During, err = p.during(c); err != nil {
 		return q, err
@@ -162,12 +160,11 @@ func (p process) opening(ctx context.Context, place string) (*repo.Repo, error) 
 	return repo.Open(ctx, place, p.Environ)
 }
 
-// countNow asks git how many commits tips reach. What went wrong is told without the places
-// of this machine: it goes into a report.
+// countNow asks git how many commits tips reach.
 func (p process) countNow(ctx context.Context, r audit.Repository, tips []change.ID) (int64, error) {
 	opened, err := p.opening(ctx, r.Place)
 	if err != nil {
-		return 0, errors.New("the repository is not at hand")
+		return 0, fmt.Errorf("the repository is %w", report.ErrNotHere)
 	}
 	n, err := opened.Count(ctx, tips, nil, 1<<31-1)
 	if err != nil {
@@ -271,7 +268,7 @@ func (p process) auditVerify(ctx context.Context, c *cli.Context) error {
 		return usage("%v", err)
 	}
 	defer dir.Close()
-	checker := report.Checker{Program: release(), Again: func(ctx context.Context, m *report.Manifest) (*report.Report, error) { return p.regather(ctx, c, m) },
+	checker := report.Checker{Program: release(), Now: p.Now(), Again: func(ctx context.Context, m *report.Manifest) (*report.Report, error) { return p.regather(ctx, c, m) },
 		Count: func(ctx context.Context, s report.Source) (int64, error) { return p.countSource(ctx, c, s) }}
 	if checker.Signers, err = p.reportSigners(c.String("signers")); err != nil {
 		return err
@@ -394,7 +391,7 @@ func countsOf(m *report.Manifest) func(context.Context, audit.Repository, []chan
 			if s.Repository == r.Name && s.Git != nil {
 				return *s.Git, nil
 			} else if s.Repository == r.Name {
-				return 0, errors.New(s.Problem)
+				return 0, s.Uncounted()
 			}
 		}
 		return 0, errors.New("the report does not know it")

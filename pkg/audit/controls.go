@@ -31,7 +31,6 @@ type Controls struct {
 type InForce struct {
 	Since  string `json:"since"` // RFC 3339; "" for the first one known, which counts for all before it
 	Digest string `json:"digest"`
-	Place  string `json:"place"`
 }
 
 // ReceiptsKept is what the receipts of a server say, between two times.
@@ -78,7 +77,7 @@ func (v *View) Controls(ctx context.Context, during Period) ([]Controls, error) 
 	for _, r := range v.Repositories {
 		c := Controls{Repository: r.Name, Default: r.Default, Policies: []InForce{}, Refused: []RuleCount{}, Overrides: []Override{}, Keys: []StolenKey{}}
 		for i, e := range r.Law {
-			in := InForce{Digest: e.Digest(), Place: e.Name()}
+			in := InForce{Digest: e.Digest()}
 			if i > 0 {
 				in.Since = e.since.Format(time.RFC3339)
 			}

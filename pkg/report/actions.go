@@ -142,6 +142,14 @@ func (r *Report) unknown() (list []Action) {
 	return list
 }
 
+// countAre counts things that are.
+func countAre(n int, what string) string {
+	if n == 1 {
+		return "1 " + what + " is"
+	}
+	return plural(n, what) + " are"
+}
+
 // plural counts things.
 func plural[N int | int64](n N, what string) string {
 	if n == 1 {

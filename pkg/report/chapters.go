@@ -396,6 +396,7 @@ func (r *Report) notCovered() chapter {
 	return chapter{ID: "not-covered", Title: "What this report does not cover", Lead: "What it cannot say must not be read into it.", Blocks: []block{{List: []string{
 		"Priorities of training, the risk of single developers, and benchmarks of models: this version has no such chapters.",
 		"What an assistant contributed without leaving a trace: such commits are unknown, or signed as none observed by somebody who did not see it or did not say so. A signature binds the word of its signer; it does not make that word true.",
+		"Names of branches, files and servers, and reasons that somebody gave, are shown as they were written, whoever they name.",
 		"Whether code is correct, secure or free of the rights of others.",
 		"Branches, tags and remote branches are read. Commits that no ref reaches count nowhere, nor do requests that only a forge keeps.",
 		"Dates of commits are the word of whoever made them; dates of receipts are the server's.",

@@ -42,6 +42,7 @@ var ErrNotHere = errors.New("not at hand")
 // A Checker has what a report is held against.
 type Checker struct {
 	Program string
+	Now     time.Time
 	Signers *trust.Set // who may sign; nil when nobody was named
 
 	// Again gathers the report that a manifest tells of anew, with the counts that it has from
@@ -65,22 +66,35 @@ func (c Checker) Check(ctx context.Context, dir fs.FS) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []Finding{c.signature(dir, manifest, m), c.files(dir, m), c.figures(ctx, m), c.repositories(ctx, m)}, nil
+	repositories, whole := c.repositories(ctx, m)
+	return []Finding{c.signature(dir, manifest, m), c.files(dir, m), c.figures(ctx, m, whole), repositories}, nil
 }
 
-// readFile reads an ordinary file of bounded size.
+// open opens an ordinary file of bounded size: nobody waits at a pipe, and no link leads away.
+func open(dir fs.FS, name string, most int64) (fs.File, error) {
+	info, err := fs.Lstat(dir, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: it is not an ordinary file", name)
+	case info.Size() > most:
+		return nil, fmt.Errorf("%s: it is larger than %d bytes", name, most)
+	}
+	return dir.Open(name)
+}
+
 func readFile(dir fs.FS, name string, most int64) ([]byte, error) {
-	f, err := dir.Open(name)
+	f, err := open(dir, name, most)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(data)) > most {
-		err = fmt.Errorf("%s is larger than %d bytes", name, most)
-	}
-	return data, err
+	return io.ReadAll(io.LimitReader(f, most))
 }
+
+// maxFile bounds a file of a report, in bytes.
+const maxFile = 4 << 30
 
 // maxEnvelope bounds a DSSE envelope: the manifest in base64, and some.
 const maxEnvelope = maxManifest/3*4 + 1<<20
@@ -105,10 +119,15 @@ func (c Checker) signature(dir fs.FS, manifest []byte, m *Manifest) Finding {
 	if err != nil {
 		return f.is(Differs, "the manifest says no time: %v", err)
 	}
-	for _, s := range c.Signers.Find(key) {
-		if !s.CompromisedSince.IsZero() {
-			err = fmt.Errorf("key %s is compromised", key)
-		} else if err = s.Valid(at); err == nil {
+	if at.After(c.Now) {
+		return f.is(Differs, "the manifest is as of %s, which is to come", m.Predicate.AsOf)
+	}
+	behind := c.Signers.Find(key)
+	if slices.ContainsFunc(behind, func(s trust.Signer) bool { return !s.CompromisedSince.IsZero() }) {
+		return f.is(Differs, "key %s is compromised", key)
+	}
+	for _, s := range behind {
+		if err = s.Valid(at); err == nil {
 			return f.is(Agrees, "signed by %s with %s", s.Principal, key)
 		}
 	}
@@ -121,6 +140,9 @@ func (c Checker) signature(dir fs.FS, manifest []byte, m *Manifest) Finding {
 // signedBy is the fingerprint of the key that signed the manifest, "" when none did. A DSSE
 // signature does not carry its key: without signers it is only named.
 func signedBy(dir fs.FS, manifest []byte, signers *trust.Set) (string, error) {
+	if there(dir, SSHFile) && there(dir, DSSEFile) {
+		return "", fmt.Errorf("%s and %s are both there: which of them counts?", SSHFile, DSSEFile)
+	}
 	file, err := readFile(dir, SSHFile, attestation.MaxDetached)
 	if err == nil {
 		key, err := attestation.VerifyFile(file, attestation.Namespace, manifest, pubkey.Parse)
@@ -157,12 +179,17 @@ func signedBy(dir fs.FS, manifest []byte, signers *trust.Set) (string, error) {
 	return key, nil
 }
 
+func there(dir fs.FS, name string) bool {
+	_, err := fs.Lstat(dir, name)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // files holds the folder against the manifest: nothing else, nothing less, nothing changed.
 func (c Checker) files(dir fs.FS, m *Manifest) Finding {
 	f := Finding{Check: "files", Details: []string{}}
 	want := map[string]string{}
 	for _, s := range m.Subject {
-		want[s.Name] = s.Digest["sha256"]
+		want[s.Name] = s.Digest[hash]
 	}
 	entries, err := fs.ReadDir(dir, ".")
 	if err != nil {
@@ -176,8 +203,6 @@ func (c Checker) files(dir fs.FS, m *Manifest) Finding {
 		case !listed && slices.Contains([]string{ManifestFile, SSHFile, DSSEFile}, name):
 		case !listed:
 			f.Details = append(f.Details, name+": the manifest does not name it")
-		case !e.Type().IsRegular():
-			f.Details = append(f.Details, name+": it is not an ordinary file")
 		default:
 			if got, err := digestOf(dir, name); err != nil {
 				f.Details = append(f.Details, err.Error())
@@ -193,11 +218,11 @@ func (c Checker) files(dir fs.FS, m *Manifest) Finding {
 	if len(f.Details) > 0 {
 		return f.is(Differs, "the files are not those of the manifest")
 	}
-	return f.is(Agrees, "%d files are as the manifest names them", len(m.Subject))
+	return f.is(Agrees, "%s as the manifest names them", countAre(len(m.Subject), "file"))
 }
 
 func digestOf(dir fs.FS, name string) (string, error) {
-	f, err := dir.Open(name)
+	f, err := open(dir, name, maxFile)
 	if err != nil {
 		return "", err
 	}
@@ -209,14 +234,17 @@ func digestOf(dir fs.FS, name string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// figures gathers the report again, and compares what comes of it.
-func (c Checker) figures(ctx context.Context, m *Manifest) Finding {
+// figures gathers the report again, and compares what comes of it. Where a repository is no
+// longer whole, what was read from it cannot come out as before.
+func (c Checker) figures(ctx context.Context, m *Manifest, whole bool) Finding {
 	f := Finding{Check: "figures", Details: []string{}}
 	again, err := c.Again(ctx, m)
-	if errors.Is(err, ErrNotHere) {
+	switch {
+	case errors.Is(err, ErrNotHere):
 		return f.is(Unchecked, "%v", err)
-	}
-	if err != nil {
+	case err != nil && !whole && m.readFromObjects(PageFile):
+		return f.is(Unchecked, "a repository is not whole: %v", err)
+	case err != nil:
 		return f.is(Differs, "they could not be counted again: %v", err)
 	}
 	again.Program = m.Predicate.Program
@@ -224,22 +252,60 @@ func (c Checker) figures(ctx context.Context, m *Manifest) Finding {
 	if err != nil {
 		return f.is(Differs, "they could not be drawn again: %v", err)
 	}
-	anew := again.Manifest(files)
-	for _, s := range m.Subject {
-		if got, ok := files[s.Name]; !ok || digest(got) != s.Digest["sha256"] {
-			f.Details = append(f.Details, s.Name+": counted again, it is another")
-		}
+	other := differing(m, again.Manifest(files))
+	for _, name := range other {
+		f.Details = append(f.Details, name+": counted again, it is another")
 	}
-	if was, is := tied(m), tied(anew); was != is {
+	tied := tied(m) == tied(again.Manifest(nil))
+	if !tied {
 		f.Details = append(f.Details, ManifestFile+": the index has other tips, policies or receipts")
 	}
-	if len(f.Details) == 0 {
+	counted := func(name string) bool { return !m.readFromObjects(name) }
+	switch {
+	case len(f.Details) == 0:
 		return f.is(Agrees, "counted again from the index, every file is the same")
-	}
-	if m.Predicate.Program != c.Program {
+	case tied && m.Predicate.Program != c.Program:
 		return f.is(Unchecked, "the report was made with gatekeeper %s, and this is %s, which draws it otherwise", m.Predicate.Program, c.Program)
+	case tied && !whole && !slices.ContainsFunc(other, counted):
+		return f.is(Unchecked, "what these files say was read from commits that are not at hand any more")
 	}
 	return f.is(Differs, "counted again from the index, the report is another")
+}
+
+// differing names the files that two manifests do not have alike.
+func differing(a, b *Manifest) (names []string) {
+	sums := func(m *Manifest) map[string]string {
+		sums := map[string]string{}
+		for _, s := range m.Subject {
+			sums[s.Name] = s.Digest[hash]
+		}
+		return sums
+	}
+	was, is := sums(a), sums(b)
+	for name, sum := range was {
+		if is[name] != sum {
+			names = append(names, name)
+		}
+	}
+	for name := range is {
+		if was[name] == "" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// readFromObjects reports whether a file has what git was asked for, beside the index.
+func (m *Manifest) readFromObjects(name string) bool {
+	with := m.Predicate.Parameters
+	switch name {
+	case PageFile, DataFile, "actions.csv":
+		return with.Living || len(with.Incidents) > 0
+	case "tools.csv", "repositories.csv":
+		return with.Living
+	}
+	return strings.HasPrefix(name, "incident-")
 }
 
 // tied is what a manifest says of repositories.
@@ -251,9 +317,9 @@ func tied(m *Manifest) string {
 	return string(data)
 }
 
-// repositories asks git.
-func (c Checker) repositories(ctx context.Context, m *Manifest) Finding {
-	f := Finding{Check: "repositories", Details: []string{}}
+// repositories asks git, and says whether all that it was asked for is still there.
+func (c Checker) repositories(ctx context.Context, m *Manifest) (f Finding, whole bool) {
+	f = Finding{Check: "repositories", Details: []string{}}
 	same, absent := 0, 0
 	for _, s := range m.Predicate.Repositories {
 		n, err := c.Count(ctx, s)
@@ -263,6 +329,8 @@ func (c Checker) repositories(ctx context.Context, m *Manifest) Finding {
 			f.Details = append(f.Details, s.Repository+": "+err.Error())
 		case n != s.Commits:
 			f.Details = append(f.Details, fmt.Sprintf("%s: git counts %d commits, and the report %d", s.Repository, n, s.Commits))
+		case s.Git != nil && n != *s.Git:
+			f.Details = append(f.Details, fmt.Sprintf("%s: git counts %d commits, and the report says that it counted %d", s.Repository, n, *s.Git))
 		default:
 			same++
 		}
@@ -270,11 +338,11 @@ func (c Checker) repositories(ctx context.Context, m *Manifest) Finding {
 	all := len(m.Predicate.Repositories)
 	switch {
 	case same+absent < all:
-		return f.is(Differs, "git counts otherwise")
+		return f.is(Differs, "git counts otherwise"), absent == 0
 	case absent > 0:
-		return f.is(Unchecked, "%d of %d could be counted by git, and agree", same, all)
+		return f.is(Unchecked, "%d of %d could be counted by git, and agree", same, all), false
 	}
-	return f.is(Agrees, "git counts the same commits in all %d", all)
+	return f.is(Agrees, "git counts the same commits in all %d", all), true
 }
 
 func (f Finding) is(s State, format string, args ...any) Finding {

@@ -133,3 +133,41 @@ func TestVisible(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestOwnersAreTeams(t *testing.T) {
+	teams, err := audit.ParseTeams("teams", []byte("bob@example.com payments\ncarol platform\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Report{teams: teams}
+	named := []string{"@acme/core", "@carol", "@dan", "bob@example.com", "erin@example.com", "a board"}
+	want := []string{audit.NoTeam, "@acme/core", "a board", "payments", "platform"}
+	if diff := cmp.Diff(want, r.owners(named)); diff != "" {
+		t.Error(diff)
+	}
+	r.Parameters.People = true
+	if diff := cmp.Diff(named, r.owners(named)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestErrorsNameRepositoriesAndNotTheirPlaces(t *testing.T) {
+	said := []string{"chdir /srv/a/.git: no", "/srv/a/.git/modules/b: no"}
+	withoutPlaces(said, map[int64]audit.Repository{1: {Name: "a", Place: "/srv/a/.git"}, 2: {Name: "b", Place: "/srv/a/.git/modules/b"}})
+	if diff := cmp.Diff([]string{"chdir a: no", "b: no"}, said); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAddressesKeepTheirSecrets(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://u:pass@mcp.example.com/sse?key=abc&v=2#x": "https://…@mcp.example.com/sse?key=…&v=…#x",
+		"https://mcp.example.com/@scope/a":                 "https://mcp.example.com/@scope/a",
+		"@scope/server?x=1":                                "@scope/server?x=1",
+		"--url=https://h/?token=t":                         "--url=https://h/?token=…",
+	} {
+		if got := withoutSecrets(in); got != want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
+	}
+}

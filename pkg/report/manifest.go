@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/kms"
@@ -25,6 +27,9 @@ type Manifest struct {
 	PredicateType string    `json:"predicateType"`
 	Predicate     Predicate `json:"predicate"`
 }
+
+// hash is the one algorithm by which files are named.
+const hash = "sha256"
 
 // A Subject is a file.
 type Subject struct {
@@ -58,7 +63,7 @@ func (r *Report) Manifest(files map[string][]byte) *Manifest {
 	m := &Manifest{Type: attestation.StatementType, PredicateType: PredicateType, Subject: []Subject{},
 		Predicate: Predicate{Program: r.Program, AsOf: r.AsOf, Parameters: r.Parameters, Repositories: []Source{}}}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		m.Subject = append(m.Subject, Subject{name, map[string]string{"sha256": digest(files[name])}})
+		m.Subject = append(m.Subject, Subject{name, map[string]string{hash: digest(files[name])}})
 	}
 	for i, h := range r.Held {
 		s := Source{Held: h, Policies: r.Controls[i].Policies}
@@ -97,6 +102,8 @@ func Sign(ctx context.Context, key attestation.Signer, manifest []byte) (name st
 // take 20 MiB.
 const maxManifest = 64 << 20
 
+// parseManifest takes a manifest that is spelt as Bytes spells it, to the byte: what two
+// readers could take for two things, a key twice or something behind the end, is none.
 func parseManifest(data []byte) (*Manifest, error) {
 	var m Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
@@ -105,5 +112,35 @@ func parseManifest(data []byte) (*Manifest, error) {
 	if m.Type != attestation.StatementType || m.PredicateType != PredicateType {
 		return nil, fmt.Errorf("%s is no manifest of a report: want predicateType %s", ManifestFile, PredicateType)
 	}
+	if spelt, err := m.Bytes(); err != nil || !bytes.Equal(spelt, data) {
+		return nil, fmt.Errorf("%s is not spelt as gatekeeper does: something in it is twice, unknown, or behind the end", ManifestFile)
+	}
+	if err := m.check(); err != nil {
+		return nil, fmt.Errorf("%s is no manifest of a report: %w", ManifestFile, err)
+	}
 	return &m, nil
+}
+
+// maxIncidents bounds how often a report looks back, and so what it costs to check one.
+const maxIncidents = 100
+
+// check holds a manifest against what Gather and Manifest put into one.
+func (m *Manifest) check() error {
+	for i, s := range m.Subject {
+		if _, err := hex.DecodeString(s.Digest[hash]); err != nil || len(s.Digest) != 1 || len(s.Digest[hash]) != 2*sha256.Size {
+			return fmt.Errorf("file %q: want its SHA-256, and nothing else", s.Name)
+		}
+		if s.Name == "" || strings.ContainsAny(s.Name, `/\`) || i > 0 && s.Name <= m.Subject[i-1].Name {
+			return fmt.Errorf("file %q: want names of the folder in order, each once", s.Name)
+		}
+	}
+	for i, s := range m.Predicate.Repositories {
+		if i > 0 && s.Repository <= m.Predicate.Repositories[i-1].Repository {
+			return fmt.Errorf("repository %q: want names in order, each once", s.Repository)
+		}
+		if (s.Git == nil) != slices.Contains([]string{notHere, notWhole}, s.Problem) || s.Git != nil && s.Problem != "" {
+			return fmt.Errorf("repository %q: want a count of git, or why there is none", s.Repository)
+		}
+	}
+	return m.Predicate.Parameters.Check()
 }

@@ -52,7 +52,7 @@ func (r *Report) policies() {
 		i := slices.IndexFunc(r.Policies, func(p Policy) bool { return p.Digest == c.Policy.Digest() })
 		if i < 0 {
 			i = len(r.Policies)
-			r.Policies = append(r.Policies, listed(c.Policy))
+			r.Policies = append(r.Policies, r.listed(c.Policy))
 		}
 		p := &r.Policies[i]
 		p.Repositories, p.Default = append(p.Repositories, c.Repository), append(p.Default, string(c.Policy.Rule(c.Default).Mode))
@@ -62,7 +62,7 @@ func (r *Report) policies() {
 	})
 }
 
-func listed(p *policy.Policy) Policy {
+func (r *Report) listed(p *policy.Policy) Policy {
 	list := Policy{Digest: p.Digest(), Rules: []Rule{}, Models: []Model{}, Signers: map[string]int{}, Override: len(p.Override())}
 	for _, rule := range p.Rules() {
 		list.Rules = append(list.Rules, Rule{rule.Match, string(rule.Mode), string(rule.Evidence), string(rule.Via), string(rule.Binding), rule.Author})
@@ -73,7 +73,7 @@ func listed(p *policy.Policy) Policy {
 			status = "denied"
 		}
 		list.Models = append(list.Models, Model{Entry: m.Entry, Model: m.Model, Status: status, Tools: m.Tools, Refs: m.Refs,
-			From: day(m.From), Until: day(m.Until), Owner: m.Owner, Reason: m.Reason})
+			From: day(m.From), Until: day(m.Until), Owner: r.owner(m.Owner), Reason: m.Reason})
 	}
 	for _, s := range p.Signers().All() {
 		list.Signers[s.Class.String()]++

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/audit"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
@@ -26,7 +28,8 @@ type Questions struct {
 
 	// Open opens a repository, for incidents and lines that live.
 	Open func(ctx context.Context, place string) (*repo.Repo, error)
-	// Count asks git how many commits tips reach; an error is told in the report.
+	// Count asks git how many commits tips reach; ErrNotHere says that the repository is gone,
+	// and any other error that some of its commits are.
 	Count func(ctx context.Context, r audit.Repository, tips []change.ID) (int64, error)
 }
 
@@ -42,6 +45,27 @@ type Parameters struct {
 	Policy    *string  `json:"policy"`    // digest of one by which all is judged; null for those of the index
 	People    bool     `json:"people"`
 	Purpose   string   `json:"purpose"`
+}
+
+// Check refuses parameters by which no report is made.
+func (p Parameters) Check() error {
+	if len(p.Incidents) > maxIncidents {
+		return fmt.Errorf("%d models to look back at, and %d are the most", len(p.Incidents), maxIncidents)
+	}
+	for _, text := range append([]string{p.Title, p.Purpose}, p.Incidents...) {
+		if !utf8.ValidString(text) {
+			return fmt.Errorf("%q is not UTF-8", text)
+		}
+	}
+	for _, pattern := range p.Incidents {
+		if strings.Trim(pattern, "*/ ") == "" {
+			return fmt.Errorf("incident %q: name a model, or a pattern of some", pattern)
+		}
+	}
+	if p.People && strings.TrimSpace(p.Purpose) == "" {
+		return errors.New("persons are shown for a purpose, and there is none")
+	}
+	return nil
 }
 
 // A Report is all that was found out.
@@ -82,6 +106,20 @@ type Held struct {
 	Git        *int64            `json:"git"`     // the same by git rev-list --count; null when git could not be asked
 	Problem    string            `json:"problem"` // why it could not
 	Tips       map[string]string `json:"tips"`    // refs, and the commits at their ends
+}
+
+// Why git could not be asked: these words, whatever git said of this machine.
+const (
+	notHere  = "the repository is not at hand"
+	notWhole = "not all of its commits are there any more"
+)
+
+// Uncounted is why git could not be asked.
+func (h Held) Uncounted() error {
+	if h.Problem == notHere {
+		return fmt.Errorf("the repository is %w", ErrNotHere)
+	}
+	return errors.New(notWhole)
 }
 
 // Gather finds out what a report says. program is the version that does.
@@ -143,6 +181,13 @@ func (r *Report) judged(ctx context.Context, v *audit.View, q Questions) (err er
 	if r.MCP, err = v.MCP(ctx, q.During, q.Policy); err != nil {
 		return err
 	}
+	for i := range r.MCP.Configured {
+		m := &r.MCP.Configured[i]
+		m.URL, m.Reason, m.Unpinned = withoutSecrets(m.URL), withoutSecrets(m.Reason), withoutSecrets(m.Unpinned)
+		for n := range m.Command {
+			m.Command[n] = withoutSecrets(m.Command[n])
+		}
+	}
 	r.Controls, err = v.Controls(ctx, q.During)
 	return err
 }
@@ -159,6 +204,8 @@ func (r *Report) incidents(ctx context.Context, v *audit.View, q Questions) erro
 		if err != nil {
 			return err
 		}
+		r.withoutPersons(found)
+		withoutPlaces(found.Open, v.Repositories)
 		r.Incidents = append(r.Incidents, Incident{model, found})
 	}
 	return nil
@@ -179,14 +226,20 @@ func (r *Report) held(ctx context.Context, v *audit.View, q Questions) error {
 		}
 		var ends []change.ID
 		for ref, tip := range tips {
-			h.Tips[ref] = tip.String()
+			h.Tips[visible(ref, "")] = tip.String()
 			ends = append(ends, tip)
 		}
 		slices.Sort(ends)
-		if n, err := q.Count(ctx, in, slices.Compact(ends)); err != nil {
-			h.Problem = err.Error()
-		} else {
+		n, err := q.Count(ctx, in, slices.Compact(ends))
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil:
 			h.Git = &n
+		case errors.Is(err, ErrNotHere):
+			h.Problem = notHere
+		default:
+			h.Problem = notWhole
 		}
 		r.Held = append(r.Held, h)
 	}

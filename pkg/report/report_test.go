@@ -115,6 +115,7 @@ func (s *scene) questions(t *testing.T) report.Questions {
 	for _, p := range past.People {
 		mapping.WriteString(p.Email + " " + p.Team + "\n")
 	}
+	mapping.WriteString("platform@example.com platform\n")
 	teams, err := audit.ParseTeams("teams", []byte(mapping.String()))
 	if err != nil {
 		t.Fatal(err)
