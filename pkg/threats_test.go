@@ -1,12 +1,13 @@
 package pkg_test
 
 import (
-	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,162 +16,259 @@ import (
 	"testing"
 
 	"github.com/BurntSushi/toml"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
 )
 
 var update = flag.Bool("update", false, "write the table of threats in README anew")
 
-// A threat is a row of testdata/threats.toml, which says what its parts mean.
+// A threat is a row of testdata/threats.toml, where its fields are explained.
 type threat struct {
-	Number            int
-	What, Answer, How string
-	Rules, Tests      []string
-	Remains           string
+	Row     int
+	Threat  string
+	Answer  string
+	Rules   []string
+	How     string
+	Remains string
+	Tests   []string
+}
+
+// threatRows is how many threats there are. None may be dropped.
+const threatRows = 40
+
+func TestThreats(t *testing.T) {
+	var file struct{ Threat []threat }
+	meta, err := toml.DecodeFile("../testdata/threats.toml", &file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range meta.Undecoded() {
+		t.Errorf("nobody reads %s", key)
+	}
+	if len(file.Threat) != threatRows {
+		t.Errorf("%d threats, want %d", len(file.Threat), threatRows)
+	}
+	p := proofs{root: "..", functions: map[string]map[string]bool{}}
+	for i, th := range file.Threat {
+		if th.Row != i+1 {
+			t.Errorf("row %d stands where %d should", th.Row, i+1)
+		}
+		report(t, p.check(th))
+	}
+	t.Run("README says what is held here", func(t *testing.T) { checkThreatsInReadme(t, file.Threat) })
+}
+
+// TestThreatsGuard breaks each demand once.
+func TestThreatsGuard(t *testing.T) {
+	const told = "story:a-message-of-100-megabytes-in-a-small-pack-is-refused"
+	good := threat{Row: 1, Threat: "x", Answer: "refused", How: "x", Rules: []string{"message-too-large"}, Tests: []string{told}}
+	for _, tt := range []struct {
+		name  string
+		spoil func(*threat)
+		want  string
+	}{
+		{"nothing", func(*threat) {}, ""},
+		{"an answer that is none", func(th *threat) { th.Answer = "perhaps" }, "perhaps"},
+		{"nothing tried", func(th *threat) { th.Threat = "" }, "what is tried"},
+		{"nothing that answers", func(th *threat) { th.How = "" }, "what answers"},
+		{"a refusal without a rule", func(th *threat) { th.Rules = nil }, "no rule"},
+		{"a rule that is none", func(th *threat) { th.Answer, th.Rules = "contained", []string{"no-such"} }, "no-such"},
+		{"a rule that the story does not name", func(th *threat) { th.Rules = []string{"time-skew"} }, "time-skew"},
+		{"nothing that shows it", func(th *threat) { th.Answer, th.Rules, th.Tests = "contained", nil, nil }, "no test"},
+		{"an open end that is not told", func(th *threat) { th.Answer = "open" }, "remains"},
+		{"a story that is not there", func(th *threat) { th.Tests = append(th.Tests, "story:none") }, "none"},
+		{"a test that is not there", func(th *threat) { th.Tests = append(th.Tests, "go:pkg/gate.TestNothing") }, "TestNothing"},
+		{"a package that is not there", func(th *threat) { th.Tests = append(th.Tests, "go:pkg/none.TestMade") }, "pkg/none"},
+		{"a helper that is no test", func(th *threat) { th.Tests = append(th.Tests, "go:pkg/gate.trace") }, "trace"},
+		{"a test of another kind", func(th *threat) { th.Tests = append(th.Tests, "shell:x") }, "shell:x"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			th := good
+			th.Tests = slices.Clone(good.Tests)
+			tt.spoil(&th)
+			p := proofs{root: "..", functions: map[string]map[string]bool{}}
+			expect(t, p.check(th), tt.want)
+		})
+	}
+}
+
+func TestStoriesExpectRulesByTheirWholeName(t *testing.T) {
+	for line, want := range map[string]bool{
+		`stderr '\[time-skew\]'`:              true,
+		`stderr time-skew`:                    true,
+		`stdout 'main: refused .time-skew.$'`: true,
+		`! stderr '\[time-skew\]'`:            false,
+		`# time-skew`:                         false,
+		`stderr 'time-skewed'`:                false,
+		`stderr 'any-time-skew'`:              false,
+	} {
+		if got := asserts("exec git push\n"+line+"\n", "time-skew"); got != want {
+			t.Errorf("%s: %v", line, got)
+		}
+	}
+}
+
+// proofs finds tests by their names.
+type proofs struct {
+	root      string
+	functions map[string]map[string]bool // by package, those that go test runs
+}
+
+// check says what a row lacks.
+func (p proofs) check(th threat) (complaints []string) {
+	complain := func(format string, args ...any) {
+		complaints = append(complaints, fmt.Sprintf("threat %d: ", th.Row)+fmt.Sprintf(format, args...))
+	}
+	if th.Threat == "" {
+		complain("it does not say what is tried")
+	}
+	if th.How == "" {
+		complain("it does not say what answers")
+	}
+	switch {
+	case !slices.Contains([]string{"refused", "contained", "open"}, th.Answer):
+		complain("%q is no answer", th.Answer)
+	case th.Answer == "refused" && len(th.Rules) == 0:
+		complain("it is refused by no rule")
+	case th.Answer == "open" && th.Remains == "":
+		complain("it is open: remains has to say what that means")
+	}
+	if th.Answer != "open" && len(th.Tests) == 0 {
+		complain("no test shows it")
+	}
+	var stories strings.Builder
+	for _, name := range th.Tests {
+		text, err := p.find(name)
+		if err != nil {
+			complain("%v", err)
+		}
+		stories.WriteString(text)
+	}
+	for _, rule := range th.Rules {
+		switch {
+		case !slices.ContainsFunc(gate.Rules, func(r gate.Rule) bool { return r.Name == rule }):
+			complain("%q is no rule of the gate", rule)
+		case !asserts(stories.String(), rule):
+			complain("none of its stories expects %s", rule)
+		}
+	}
+	return complaints
+}
+
+// asserts reports whether a story expects a rule by its whole name.
+func asserts(story, rule string) bool {
+	line := regexp.MustCompile(`(?m)^std(?:err|out)\b.*[^a-z-]` + regexp.QuoteMeta(rule) + `(?:[^a-z-]|$)`)
+	return line.MatchString(story)
+}
+
+// find looks for a test, and returns what a story tells.
+func (p proofs) find(name string) (text string, err error) {
+	if story, ok := strings.CutPrefix(name, "story:"); ok {
+		data, err := os.ReadFile(filepath.Join(p.root, "testdata", "script", story+".txtar"))
+		return string(data), err
+	}
+	where, ok := strings.CutPrefix(name, "go:")
+	dot := strings.LastIndex(where, ".")
+	if !ok || dot < 0 {
+		return "", fmt.Errorf("%q is neither story:NAME nor go:PACKAGE.NAME", name)
+	}
+	dir, function := where[:dot], where[dot+1:]
+	if p.functions[dir] == nil {
+		if p.functions[dir], err = testsOf(filepath.Join(p.root, filepath.FromSlash(dir))); err != nil {
+			return "", err
+		}
+	}
+	if !p.functions[dir][function] {
+		return "", fmt.Errorf("%s has no test %s", dir, function)
+	}
+	return "", nil
+}
+
+// testsOf lists the tests and fuzz targets of a package.
+func testsOf(dir string) (names map[string]bool, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, &fs.PathError{Op: "look for tests in", Path: dir, Err: errors.New("there are none")}
+	}
+	names = map[string]bool{}
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range parsed.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if ok && f.Recv == nil && (strings.HasPrefix(f.Name.Name, "Test") || strings.HasPrefix(f.Name.Name, "Fuzz")) {
+				names[f.Name.Name] = true
+			}
+		}
+	}
+	return names, nil
 }
 
 const (
-	beginThreats = "<!-- threats: go test ./pkg -run TestThreats -update -->\n"
-	endThreats   = "<!-- end of threats -->\n"
+	threatsBegin = "<!-- threats: go test ./pkg -run TestThreats -update -->\n"
+	threatsEnd   = "<!-- end of threats -->\n"
 )
 
-// TestThreats holds the list of threats to the tests that it names, and README to the list.
-func TestThreats(t *testing.T) {
-	var list struct{ Threat []threat }
-	meta, err := toml.DecodeFile("../testdata/threats.toml", &list)
+// checkThreatsInReadme compares the generated part of README with the rows.
+func checkThreatsInReadme(t *testing.T, threats []threat) {
+	data, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if keys := meta.Undecoded(); len(keys) > 0 {
-		t.Errorf("keys that mean nothing: %v", keys)
+	before, rest, ok1 := strings.Cut(string(data), threatsBegin)
+	_, after, ok2 := strings.Cut(rest, threatsEnd)
+	if !ok1 || !ok2 {
+		t.Fatal("README has no place for the table of threats")
 	}
-	if len(list.Threat) != 40 {
-		t.Errorf("%d threats, want 40", len(list.Threat))
-	}
-	for i, row := range list.Threat {
-		if row.Number != i+1 {
-			t.Fatalf("threat %d stands in the place of %d", row.Number, i+1)
-		}
-		t.Run(fmt.Sprintf("%d %s", row.Number, row.What), func(t *testing.T) { row.check(t) })
-	}
-	checkREADME(t, list.Threat)
-}
-
-func (r threat) check(t *testing.T) {
-	var told strings.Builder // by the stories
-	for _, name := range r.Tests {
-		kind, rest, _ := strings.Cut(name, ":")
-		switch kind {
-		case "story":
-			text, err := os.ReadFile("../testdata/script/" + rest + ".txtar")
-			if err != nil {
-				t.Error(err)
-			}
-			if !regexp.MustCompile(fmt.Sprintf(`(?m)^#.*\bThreat %d\b`, r.Number)).Match(text) {
-				t.Errorf("no comment of %s names threat %d", name, r.Number)
-			}
-			told.Write(text)
-		case "go":
-			if !hasTest(t, rest) {
-				t.Errorf("there is no test %s", rest)
-			}
-		default:
-			t.Errorf("test %q: want story:NAME or go:PACKAGE.TEST", name)
-		}
-	}
-	for _, rule := range r.Rules {
-		if !slices.ContainsFunc(gate.Rules, func(g gate.Rule) bool { return g.Name == rule }) {
-			t.Errorf("no rule is called %s", rule)
-		}
-	}
-	switch r.Answer {
-	case "refused":
-		if len(r.Rules) == 0 || !slices.ContainsFunc(r.Rules, func(rule string) bool { return strings.Contains(told.String(), rule) }) {
-			t.Errorf("no story shows one of the rules %q", r.Rules)
-		}
-	case "contained":
-		if len(r.Rules) > 0 {
-			t.Error("it is contained, and names rules that refuse it")
-		}
-	case "open":
-		if r.Remains == "" {
-			t.Error("it is open, and does not say what remains")
-		}
-		return
-	default:
-		t.Errorf("answer %q: want refused, contained or open", r.Answer)
-	}
-	if len(r.Tests) == 0 {
-		t.Error("nothing tries it")
-	}
-}
-
-// hasTest reports whether a package has a test function; name is DIRECTORY.FUNCTION.
-func hasTest(t *testing.T, name string) bool {
-	t.Helper()
-	dot := strings.LastIndexByte(name, '.')
-	files, err := filepath.Glob("../" + name[:dot] + "/*_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
-		if err != nil {
+	want := before + threatsBegin + writeThreats(threats) + threatsEnd + after
+	if *update {
+		if err := os.WriteFile("../README.md", []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		for _, d := range tree.Decls {
-			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == name[dot+1:] {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// checkREADME compares README's table, or writes it.
-func checkREADME(t *testing.T, threats []threat) {
-	t.Helper()
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, begun := bytes.Cut(readme, []byte(beginThreats))
-	was, tail, ended := bytes.Cut(rest, []byte(endThreats))
-	if !begun || !ended {
-		t.Fatalf("README.md has no place between %q and %q", beginThreats, endThreats)
-	}
-	is := tableOf(threats)
-	if string(was) == is {
 		return
 	}
-	if !*update {
-		t.Fatal("README's table is not that of testdata/threats.toml: go test ./pkg -run TestThreats -update")
-	}
-	if err := os.WriteFile("../README.md", slices.Concat(head, []byte(beginThreats+is+endThreats), tail), 0o644); err != nil {
-		t.Fatal(err)
+	if diff := cmp.Diff(want, string(data)); diff != "" {
+		t.Errorf("README is not up to date (-want +got):\n%s", diff)
 	}
 }
 
-func tableOf(threats []threat) string {
+// writeThreats has a line for each threat.
+func writeThreats(threats []threat) string {
 	var b strings.Builder
-	b.WriteString("| | threat | answer | test |\n|---|---|---|---|\n")
-	for _, r := range threats {
-		answer := r.Answer
-		if len(r.Rules) > 0 {
-			answer += ", `" + strings.Join(r.Rules, "` `") + "`"
-		}
-		if r.How != "" {
-			answer += ": " + r.How
-		}
-		if r.Remains != "" {
-			answer += ". **Open:** " + r.Remains
-		}
-		var tests []string
-		for _, name := range r.Tests {
-			_, rest, _ := strings.Cut(name, ":")
-			tests = append(tests, "`"+rest+"`")
-		}
-		fmt.Fprintf(&b, "| %d | %s | %s | %s |\n", r.Number, r.What, answer, strings.Join(tests, " "))
+	b.WriteString("| | what is tried | answer | shown by |\n|---|---|---|---|\n")
+	for _, th := range threats {
+		fmt.Fprintf(&b, "| %d | %s | %s | %s |\n", th.Row, th.Threat, th.answered(), th.shown())
 	}
 	return b.String()
+}
+
+func (th threat) answered() string {
+	text := "**" + th.Answer + "**"
+	for i, rule := range th.Rules {
+		text += []string{" ", ", "}[min(i, 1)] + "`" + rule + "`"
+	}
+	text += ": " + th.How
+	if th.Remains != "" {
+		text += ". *Open:* " + th.Remains
+	}
+	return text
+}
+
+// shown links to stories, and names tests.
+func (th threat) shown() string {
+	var all []string
+	for _, name := range th.Tests {
+		if story, ok := strings.CutPrefix(name, "story:"); ok {
+			all = append(all, "[story](testdata/script/"+story+".txtar)")
+			continue
+		}
+		all = append(all, "`"+strings.TrimPrefix(name, "go:")+"`")
+	}
+	return strings.Join(all, ", ")
 }

@@ -31,6 +31,33 @@ func digestOf(t testing.TB, sha256 bool, old, new files) provenance.Digest {
 	return digest
 }
 
+// SHA-1 can be made to collide: then one id stands for two contents, in two
+// repositories. What was signed of the one is not what is read of the other, in small
+// text, in a file that is all new, and in a binary one.
+func TestTwoContentsUnderOneIDAreTwoChanges(t *testing.T) {
+	for name, good := range map[string]string{"text": "a\nb\nC\nd\ne\n", "binary": "a\x00C"} {
+		for where, base := range map[string]files{"changed": {"f": text("a", "b", "c", "d", "e")}, "new": {"g": text("x")}} {
+			s := newStore(false)
+			old := s.tree(base)
+			now := maps.Clone(base)
+			now["f"] = file{0o100644, good}
+			tree := s.tree(now)
+			signed, _, err := Compute(s, old, tree)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.objects[s.put("blob", []byte(good))] = stored{"blob", []byte(strings.Replace(good, "C", "D", 1))}
+			read, _, err := Compute(s, old, tree)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if read == signed {
+				t.Errorf("%s, %s: content that collides has the digest of what was signed", name, where)
+			}
+		}
+	}
+}
+
 func TestChangesThatDiffer(t *testing.T) {
 	base := files{"f": text("a", "b", "c", "d", "e"), "g": text("x")}
 	with := func(path string, f file) files {

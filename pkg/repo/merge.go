@@ -2,7 +2,10 @@ package repo
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,8 +115,11 @@ func (s mergeScratch) standIn(ctx context.Context, tree, parent change.ID) (chan
 	return change.ParseID(strings.TrimSpace(string(out)))
 }
 
-// A mergeScratch is where a merge is tried: an object directory of its own, and an
-// empty directory to run in, since git reads .gitattributes where it runs.
+// A mergeScratch is where a merge is tried: a repository of its own that borrows the
+// objects of the other, and an empty directory to run in, since git reads
+// .gitattributes where it runs. What the other one's configuration and info/attributes
+// say of merges, drivers among it, would run in the middle of a push, and could make
+// two servers see two merges.
 type mergeScratch struct {
 	repo *Repo
 	dir  string
@@ -121,13 +127,41 @@ type mergeScratch struct {
 
 func (r *Repo) mergeScratch() (mergeScratch, error) {
 	dir, err := os.MkdirTemp("", "gatekeeper-merge-")
-	if err == nil {
-		err = os.Mkdir(filepath.Join(dir, "empty"), 0o700)
-	}
 	if err != nil {
 		return mergeScratch{}, fmt.Errorf("merge: %w", err)
 	}
-	return mergeScratch{r, dir}, nil
+	s := mergeScratch{r, dir}
+	if err := s.furnish(); err != nil {
+		s.remove()
+		return mergeScratch{}, fmt.Errorf("merge: %w", err)
+	}
+	return s, nil
+}
+
+// furnish writes the least that git takes for a repository. Where the history is cut
+// short it is cut there as well.
+func (s mergeScratch) furnish() error {
+	files := map[string]string{"HEAD": "ref: refs/heads/main\n", "config": "[core]\n\trepositoryFormatVersion = 0\n\tbare = true\n"}
+	if s.repo.IDSize == sha256.Size {
+		files["config"] = "[core]\n\trepositoryFormatVersion = 1\n\tbare = true\n[extensions]\n\tobjectFormat = sha256\n"
+	}
+	shallow, err := os.ReadFile(filepath.Join(s.repo.CommonDir, "shallow"))
+	if err == nil {
+		files["shallow"] = string(shallow)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, folder := range []string{"empty", "git/refs", "objects"} {
+		if err := os.MkdirAll(filepath.Join(s.dir, filepath.FromSlash(folder)), 0o700); err != nil {
+			return err
+		}
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(s.dir, "git", name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s mergeScratch) remove() { os.RemoveAll(s.dir) }
@@ -137,7 +171,9 @@ func (s mergeScratch) remove() { os.RemoveAll(s.dir) }
 func (s mergeScratch) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := s.repo.Server().Command(ctx, append(slices.Clone(asMerge), args...)...)
 	cmd.Dir = filepath.Join(s.dir, "empty")
-	cmd.Env = append(cmd.Env, "GIT_OBJECT_DIRECTORY="+s.dir, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+s.repo.objectPath(),
+	cmd.Env = slices.DeleteFunc(cmd.Env, func(kv string) bool { return strings.HasPrefix(kv, "GIT_COMMON_DIR=") })
+	cmd.Env = append(cmd.Env, "GIT_DIR="+filepath.Join(s.dir, "git"),
+		"GIT_OBJECT_DIRECTORY="+filepath.Join(s.dir, "objects"), "GIT_ALTERNATE_OBJECT_DIRECTORIES="+s.repo.objectPath(),
 		// git 2.43 and later take attributes from HEAD in a bare repository; a push
 		// must not choose how it is merged.
 		"GIT_ATTR_SOURCE="+objectID("tree", nil, s.repo.IDSize).String())

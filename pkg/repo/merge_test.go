@@ -76,6 +76,38 @@ func TestPushedAttributesDoNotChooseAMergeDriver(t *testing.T) {
 	}
 }
 
+// Whoever can write there could do more; but what a merge comes to must not hang on it.
+func TestARepositorysOwnSettingsChangeNoMerge(t *testing.T) {
+	f := newFixture(t)
+	mark := filepath.Join(f.home, "driver-ran")
+	f.commit("both", "a\nb\nc\nd\ne\n")
+	base := f.id("HEAD")
+	f.commit("both", "A\nb\nc\nd\ne\n")
+	ours := f.id("HEAD")
+	f.git("checkout", "-q", "-b", "theirs", base.String())
+	f.commit("both", "a\nb\nc\nd\nE\n")
+	theirs := f.id("HEAD")
+	f.git("merge", "-q", "-m", "Merge", ours.String())
+	want := f.id("HEAD^{tree}")
+	for _, g := range []*fixture{f, f.bareClone("server.git")} {
+		gitDir := g.hook().GitDir
+		if err := os.MkdirAll(filepath.Join(gitDir, "info"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(gitDir, "info", "attributes"), []byte("* merge=evil\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		g.git("config", "merge.evil.driver", "touch '"+mark+"'")
+		tree, clean, err := g.hook().Server().MergeTree(t.Context(), theirs, ours)
+		if err != nil || !clean || tree != want {
+			t.Errorf("%s: tree %s, clean %v, %v; want %s", filepath.Base(g.dir), tree, clean, err, want)
+		}
+		if _, err := os.Stat(mark); err == nil {
+			t.Errorf("%s: the driver ran", filepath.Base(g.dir))
+		}
+	}
+}
+
 func TestNothingOfARepositoryRunsInPlumbing(t *testing.T) {
 	f := newFixture(t)
 	mark := filepath.Join(f.home, "ran")

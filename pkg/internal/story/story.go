@@ -30,8 +30,9 @@
 //
 // commits takes -C DIR, -branch B (main), -onto REV, -key FILE to sign as
 // gatekeeper would, -tool TOOL/VERSION -model PROVIDER/MODEL to say what was used
-// (nothing observed, without), -files N to spread changes over N files. The work
-// tree stays as it is.
+// (nothing observed, without), -later DURATION to sign with a clock that is ahead or,
+// below zero, behind, -files N to spread changes over N files. The work tree stays as
+// it is.
 //
 // A story fails where something it needs is missing: nothing is ever skipped.
 package story
@@ -217,6 +218,8 @@ func commits(ts *testscript.TestScript, args []string) error {
 	flags.StringVar(&key, "key", "", "private key to sign with")
 	flags.StringVar(&tool, "tool", "", "TOOL/VERSION")
 	flags.StringVar(&model, "model", "unknown/unknown", "PROVIDER/MODEL")
+	var later time.Duration
+	flags.DurationVar(&later, "later", 0, "how far ahead the clock is that signs")
 	flags.IntVar(&h.Files, "files", 0, "files to change")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -226,7 +229,7 @@ func commits(ts *testscript.TestScript, args []string) error {
 		return fmt.Errorf("how many commits: %q", flags.Args())
 	}
 	if key != "" {
-		w, err := signed.Open(ts.MkAbs(key), time.Now())
+		w, err := signed.Open(ts.MkAbs(key), time.Now().Add(later))
 		if err != nil {
 			return err
 		}
