@@ -19,6 +19,8 @@ import (
 	"github.com/gatekeeper-git/gatekeeper/pkg/audit/store"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/gate"
+	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
+	"github.com/gatekeeper-git/gatekeeper/pkg/policy/inforce"
 	"github.com/gatekeeper-git/gatekeeper/pkg/repo"
 	"github.com/gatekeeper-git/gatekeeper/pkg/report"
 	"github.com/gatekeeper-git/gatekeeper/pkg/trust"
@@ -89,6 +91,9 @@ func (p process) auditReport(ctx context.Context, c *cli.Context) error {
 
 // vacant reports whether a folder can be made at a path without touching anything.
 func vacant(dir string) error {
+	if info, err := os.Lstat(dir); err == nil && !info.IsDir() {
+		return usage("--out: %s is there, and no folder", dir)
+	}
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -149,10 +154,13 @@ func (p process) readAside(c *cli.Context, q *report.Questions) error {
 		q.Parameters.Teams = &digest
 	}
 	var err error
-	if q.Policy, err = p.judgedBy(c); q.Policy != nil {
-		digest := q.Policy.Digest()
-		q.Parameters.Policy = &digest
+	if q.Policy, err = p.judgedBy(c); q.Policy == nil {
+		return err
 	}
+	digest := q.Policy.Digest()
+	q.Parameters.Policy = &digest
+	// Its entries are named alike whatever the file is called here: the digest is what counts.
+	q.Policy, err = policy.LoadAs(p.path(c.String("policy")), inforce.File)
 	return err
 }
 
@@ -177,15 +185,20 @@ func (p process) countNow(ctx context.Context, r audit.Repository, tips []change
 // last learned something.
 func (p process) viewAsKnown(c *cli.Context) (*audit.View, func(), error) {
 	v, done, err := p.view(c)
-	if err != nil || v.AsOf != nil {
-		return v, done, err
+	if err != nil {
+		return nil, nil, err
 	}
 	at, err := v.LastKnown(c.Context)
-	if err == nil && at.IsZero() {
+	switch {
+	case err != nil:
+	case at.IsZero() && v.AsOf != nil:
+		err = usage("--as-of: the index knew nothing at %s", v.AsOf.UTC().Format(time.RFC3339))
+	case at.IsZero():
 		err = usage("the index holds nothing yet; first: gatekeeper audit index REPO… --db %s", c.String("db"))
-	}
-	if err == nil {
+	case v.AsOf == nil:
 		v, err = audit.See(c.Context, v.Store, &at)
+	case v.AsOf.After(p.Now()):
+		err = usage("--as-of: a report of a time to come could not be checked then")
 	}
 	if err != nil {
 		done()
@@ -222,18 +235,19 @@ func writeFolder(dir string, files map[string][]byte) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
-	making, err := os.MkdirTemp(filepath.Dir(dir), ".gatekeeper-report-")
+	aside, err := os.MkdirTemp(filepath.Dir(dir), ".gatekeeper-report-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(making)
+	defer os.RemoveAll(aside)
+	making := filepath.Join(aside, "report") // with the rights that the umask leaves, unlike aside
+	if err := os.Mkdir(making, 0o755); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if err := os.WriteFile(filepath.Join(making, name), files[name], 0o644); err != nil {
 			return err
 		}
-	}
-	if err := os.Chmod(making, 0o755); err != nil {
-		return err
 	}
 	if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err

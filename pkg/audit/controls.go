@@ -256,9 +256,13 @@ func (v *View) Held(ctx context.Context) (map[int64]int64, error) {
 // LastKnown is when the index last learned something: by a run that was completed, or of an
 // artifact. It is zero when it never did.
 func (v *View) LastKnown(ctx context.Context) (time.Time, error) {
+	until := int64(1<<63 - 1)
+	if v.AsOf != nil {
+		until = v.AsOf.Unix()
+	}
 	var at sql.NullInt64
-	if err := v.Store.QueryRowContext(ctx, `SELECT max(at) FROM (SELECT max(ended) at FROM run_end WHERE run <= ? AND killed = 0
-		UNION ALL SELECT max(at) FROM artifact UNION ALL SELECT max(at) FROM artifact_link)`, v.Run).Scan(&at); err != nil {
+	if err := v.Store.QueryRowContext(ctx, `SELECT max(at) FROM (SELECT max(ended) at FROM run_end WHERE run <= ?1 AND killed = 0
+		UNION ALL SELECT max(at) FROM artifact WHERE at <= ?2 UNION ALL SELECT max(at) FROM artifact_link WHERE at <= ?2)`, v.Run, until).Scan(&at); err != nil {
 		return time.Time{}, fmt.Errorf("read index: %w", err)
 	}
 	if !at.Valid {

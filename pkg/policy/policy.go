@@ -143,7 +143,10 @@ func (es Errors) Unwrap() []error {
 // Load reads the policy at path and the files beside it that it names. Links that
 // lead out of its directory are not followed. What is wrong with the policy
 // itself is an *Error or Errors; any other error says that it could not be read.
-func Load(path string) (*Policy, error) {
+func Load(path string) (*Policy, error) { return LoadAs(path, path) }
+
+// LoadAs is Load, but entries and errors name the policy otherwise.
+func LoadAs(path, name string) (*Policy, error) {
 	data, err := readFile(os.Open, path)
 	if err != nil {
 		return nil, fmt.Errorf("read policy: %w", err)
@@ -153,7 +156,7 @@ func Load(path string) (*Policy, error) {
 		return nil, fmt.Errorf("read policy %s: %w", path, err)
 	}
 	defer dir.Close()
-	return Parse(path, data, func(name string) ([]byte, error) {
+	return Parse(name, data, func(name string) ([]byte, error) {
 		return readFile(dir.Open, filepath.FromSlash(name))
 	})
 }

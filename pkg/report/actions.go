@@ -63,7 +63,7 @@ func (r *Report) remedies() (list []Action) {
 			s := by[who]
 			size := plural(s.files, "file")
 			if r.Parameters.Living {
-				size += ", " + plural(s.living, "line") + " that may be of it live"
+				size += ", in which up to " + livingLines(s.living)
 			}
 			list = append(list, Action{who, fmt.Sprintf("Remove or review what %s wrote: %s", in.Model, size), strings.Join(s.repos, ", "),
 				"go through the work list of the incident, in its order"})
@@ -142,8 +142,15 @@ func (r *Report) unknown() (list []Action) {
 	return list
 }
 
+func livingLines(n int) string {
+	if n == 1 {
+		return "1 line of it lives"
+	}
+	return plural(n, "line") + " of it live"
+}
+
 // countAre counts things that are.
-func countAre(n int, what string) string {
+func countAre[N int | int64](n N, what string) string {
 	if n == 1 {
 		return "1 " + what + " is"
 	}

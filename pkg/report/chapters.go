@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -99,7 +100,7 @@ func (r *Report) deployment() chapter {
 	if chart := overTime(r.Months.Groups, r.lastMonth()); chart != nil {
 		c.Blocks = append(c.Blocks, block{Head: "Commits over time, by evidence", Time: chart})
 		if chart.Outside > 0 {
-			c.Blocks = append(c.Blocks, block{Note: plural(chart.Outside, "commit") + " are dated outside of what is drawn. Dates are the word of whoever made a commit."})
+			c.Blocks = append(c.Blocks, block{Note: countAre(chart.Outside, "commit") + " dated outside of what is drawn. Dates are the word of whoever made a commit."})
 		}
 	}
 	for _, t := range []struct {
@@ -116,7 +117,11 @@ func (r *Report) deployment() chapter {
 		if t.u == nil {
 			continue
 		}
-		c.Blocks = append(c.Blocks, block{table: usageTable(t.u, t.name, t.title, t.heads)})
+		table := usageTable(t.u, t.name, t.title, t.heads)
+		if t.u == r.Months {
+			slices.SortFunc(table.rows, func(a, b []any) int { return cmp.Compare(monthNumber(a[0].(string)), monthNumber(b[0].(string))) })
+		}
+		c.Blocks = append(c.Blocks, block{table: table})
 	}
 	if r.Parameters.People {
 		c.Blocks = append(c.Blocks, block{Note: "Persons are shown for this purpose, which the index has logged: " + r.Parameters.Purpose})
@@ -150,6 +155,10 @@ func usageTable(u *audit.Usage, name, title string, heads []column) *table {
 func (r *Report) approvals() chapter {
 	c := chapter{ID: "approvals", Title: "Approvals and exceptions",
 		Lead: "What the policies in force approve and deny, which of it was used, and what was let in although a rule spoke against it."}
+	if given := r.Parameters.Policy; given != nil {
+		c.Blocks = append(c.Blocks, block{Text: "Whether a use was approved is judged by a policy that was given for this report, " + brief(*given) +
+			", in place of those in force. What has been withdrawn since, and the controls, are told by those in force."})
+	}
 	models := &table{name: "approvals", title: "Approvals and denials in force", shown: shown, empty: "No policy is known.",
 		columns: []column{{"model", "Model", text}, {"status", "Status", text}, {"tools", "Only with", text | sparse}, {"refs", "Only for", text | sparse}, {"from", "From", text | sparse}, {"until", "Until", text | sparse},
 			{"owner", "Owner", text | sparse}, {"reason", "Reason", text | sparse}, {"entry", "Entry", text}, {"policy", "", text}, {"repositories", "Repositories", count}}}
@@ -188,7 +197,7 @@ func (r *Report) person(name string) string {
 func (r *Report) unsanctionedChapter() chapter {
 	c := chapter{ID: "unsanctioned", Title: "Unsanctioned use", Lead: "Tools and models that no policy approved when they were used, and those that one approved then and none does now."}
 	if n := r.Shadow.NotJudged; n > 0 {
-		c.Blocks = append(c.Blocks, block{Text: plural(n, "commit") + " in which assistants took part are in repositories of which no policy is known; they are in none of these tables."})
+		c.Blocks = append(c.Blocks, block{Text: "Assistants took part in " + plural(n, "commit") + " of repositories of which no policy is known: what was used there is in none of these tables."})
 	}
 	for _, s := range []struct {
 		*audit.Shadow

@@ -171,3 +171,15 @@ func TestAddressesKeepTheirSecrets(t *testing.T) {
 		}
 	}
 }
+
+func TestOneIsOne(t *testing.T) {
+	for got, want := range map[string]string{
+		more(1): "1 more row is", more(2): "2 more rows are", countAre(1, "file"): "1 file is", countAre(0, "file"): "0 files are",
+		plural(1, "commit"): "1 commit", plural(2, "commit"): "2 commits", livingLines(1): "1 line of it lives", livingLines(3): "3 lines of it live",
+		pairs(1): "1 pair of tool and model", thingsAre(1): "1 thing is", (&Report{Held: make([]Held, 1)}).scope(): "1 repository",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

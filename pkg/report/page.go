@@ -43,11 +43,8 @@ func (r *Report) html(chapters []chapter) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := page{Title: r.Parameters.Title, Program: r.Program, AsOf: r.AsOf, Period: r.period(), Repositories: plural(len(r.Held), "repository"),
+	p := page{Title: r.Parameters.Title, Program: r.Program, AsOf: strings.NewReplacer("T", " ", "Z", " UTC").Replace(r.AsOf), Period: r.period(), Repositories: r.scope(),
 		CSS: template.CSS(pageCSS), Cards: r.cards(), Bar: bands(r.All.Total.Evidence, 100, 6), Summary: r.summary(), Chapters: chapters}
-	if n := len(r.Held); n != 1 {
-		p.Repositories = grouped(int64(n)) + " repositories"
-	}
 	for _, e := range audit.Tiers() {
 		p.Tiers = append(p.Tiers, band{Class: string(e), Label: tierNames[e]})
 	}
@@ -56,6 +53,13 @@ func (r *Report) html(chapters []chapter) ([]byte, error) {
 		return nil, fmt.Errorf("draw the page: %w", err)
 	}
 	return []byte(visible(b.String(), "\t\n\u00a0")), nil
+}
+
+func (r *Report) scope() string {
+	if len(r.Held) == 1 {
+		return "1 repository"
+	}
+	return grouped(int64(len(r.Held))) + " repositories"
 }
 
 func (r *Report) period() string {
@@ -165,7 +169,7 @@ func (r *Report) summary() (said []string) {
 	if n := len(r.Withdrawn.Rows); n > 0 {
 		add("Approved at the time, and not by the policy of today: %s.", pairs(n))
 	}
-	add("%d of %d repositories are guarded by a server that enforces its policy.", r.enforced(), len(r.Controls))
+	add("Guarded by a server that enforces its policy: %d of %s.", r.enforced(), r.scope())
 	for _, in := range r.Incidents {
 		b := in.Found.Bounds
 		add("%s is carried by at least %s, and at most %s; the work list has %s.", in.Model, plural(b.Least, "commit"), grouped(b.Most), plural(len(in.Found.Work), "file"))

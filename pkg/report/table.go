@@ -95,15 +95,15 @@ type drawn struct {
 	Title, Lead, Empty string
 	Heads              []cell
 	Rows               [][]cell
-	More               int    // rows that the file has beside
-	File               string // with all rows
+	More               string // rows that the file has beside
 }
 
 func (t *table) draw() *drawn {
-	d := &drawn{Title: t.title, Lead: t.lead, Empty: t.empty, File: t.name + ".csv"}
+	d := &drawn{Title: t.title, Lead: t.lead, Empty: t.empty}
 	rows := t.rows
 	if len(rows) > t.shown {
-		rows, d.More = rows[:t.shown], len(rows)-t.shown
+		d.More = more(len(rows)-t.shown) + " in " + t.name + ".csv."
+		rows = rows[:t.shown]
 	}
 	d.Rows = make([][]cell, len(rows))
 	for i, c := range t.columns {
@@ -116,10 +116,22 @@ func (t *table) draw() *drawn {
 		}
 		d.Heads = append(d.Heads, head)
 		for n, row := range rows {
-			d.Rows[n] = append(d.Rows[n], drawCell(row[i], c.kind&^sparse))
+			drawn := drawCell(row[i], c.kind&^sparse)
+			if drawn.Text == "" && c.kind&sparse == 0 {
+				drawn.Text = "–"
+			}
+			d.Rows[n] = append(d.Rows[n], drawn)
 		}
 	}
 	return d
+}
+
+// more counts rows that are not drawn.
+func more(n int) string {
+	if n == 1 {
+		return "1 more row is"
+	}
+	return grouped(int64(n)) + " more rows are"
 }
 
 // idle reports whether a column says nothing.
