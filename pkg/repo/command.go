@@ -98,6 +98,7 @@ func (r *Repo) childEnv() []string {
 	env = append(env,
 		"LC_ALL=C",
 		"GIT_NO_REPLACE_OBJECTS=1",
+		"GIT_GRAFT_FILE=/dev/null/none", // a file that is there is warned of, also when it is empty
 		"GIT_OPTIONAL_LOCKS=0",
 		"GIT_NO_LAZY_FETCH=1",
 		"GIT_TERMINAL_PROMPT=0",

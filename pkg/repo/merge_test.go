@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 )
 
 func TestMergesAreThoseOfGit(t *testing.T) {
@@ -151,6 +154,16 @@ func TestReplacementsAndGraftsAreNotSeen(t *testing.T) {
 	defer reader.Close()
 	if got, err := reader.TreeOf(t.Context(), real); err != nil || got != tree {
 		t.Errorf("tree %s, %v; want the real one %s", got, err, tree)
+	}
+	var walked []change.ID
+	for c, err := range reader.Commits(t.Context(), []change.ID{real}, nil, 1<<20) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		walked = append(walked, c.ID)
+	}
+	if !slices.Contains(walked, first) {
+		t.Errorf("a graft hides a commit: walked %s", walked)
 	}
 }
 
