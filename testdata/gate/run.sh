@@ -25,10 +25,10 @@ build() {
 	done
 	git -C "$1" fast-import --quiet <objects || return 1
 	git -C "$1" for-each-ref --format='delete %(refname)' refs/pushed | git -C "$1" update-ref --stdin || return 1
-	lines refs | while read -r id name; do git -C "$1" update-ref "$name" "$id" || return 1; done
-	lines symrefs | while read -r name target; do git -C "$1" symbolic-ref "$name" "$target" || return 1; done
-	lines config | while read -r key value; do git -C "$1" config "$key" "$value" || return 1; done
-	mkdir -p "$1/gatekeeper"
+	lines refs | while read -r id name; do git -C "$1" update-ref "$name" "$id" || exit 1; done || return 1
+	lines symrefs | while read -r name target; do git -C "$1" symbolic-ref "$name" "$target" || exit 1; done || return 1
+	lines config | while read -r key value; do git -C "$1" config "$key" "$value" || exit 1; done || return 1
+	mkdir -p "$1/gatekeeper" || return 1
 	[ ! -d gatekeeper ] || cp -R gatekeeper/. "$1/gatekeeper"
 }
 

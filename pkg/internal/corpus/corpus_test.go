@@ -77,8 +77,15 @@ func TestCorpus(t *testing.T) {
 			t.Parallel()
 			s.hook(t, f, want)
 		})
+		if notPushed[e.name] == "" {
+			t.Run("push/"+e.name, func(t *testing.T) {
+				t.Parallel()
+				s.push(t, f, want)
+			})
+		}
 	}
 	t.Run("the script gives the same", func(t *testing.T) {
+		t.Parallel()
 		cmd := exec.Command("sh", filepath.Join(corpusDir, "run.sh"), filepath.Join(s.bin, "gatekeeper-pre-receive"), "pre-receive")
 		cmd.Env = s.env
 		out, err := cmd.CombinedOutput()

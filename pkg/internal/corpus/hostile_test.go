@@ -234,13 +234,21 @@ var refusedForRefs = []entry{
 		next := c.commit(sketch{parents: []*commit{base}, set: files{"retry.txt": changed}, values: []string{sonnet}, by: c.by("alice")})
 		c.push("refs/replace/"+base.id, nil, next, "refused", "ref-forbidden")
 	}},
+	{name: "replaced-on-the-server", about: "the server has a replacement for the commit that is pushed, which would be accepted; what is pushed is judged", build: func(c *pushCase) {
+		base := c.base()
+		good := c.commit(sketch{parents: []*commit{base}, set: files{"retry.txt": changed}, values: []string{sonnet}, by: c.by("alice")})
+		bad := c.commit(sketch{parents: []*commit{base}, set: files{"retry.txt": "nothing of this\n"}})
+		c.has("refs/replace/"+bad.id, good)
+		c.push("refs/heads/main", base, bad, "refused")
+		c.judged("refs/heads/main", bad, "refused unknown -", "attestation-missing")
+	}},
 	{name: "ref-of-the-server", about: "where the server publishes its policy", build: func(c *pushCase) {
 		c.push("refs/gatekeeper/policy", nil, c.base(), "refused", "ref-forbidden")
 	}},
 	{name: "ref-of-the-server-deleted", about: "nor may it be deleted", build: func(c *pushCase) {
 		base := c.base()
-		c.has("refs/gatekeeper/policy", base)
-		c.push("refs/gatekeeper/policy", base, nil, "refused", "ref-forbidden")
+		c.has("refs/gatekeeper/state", base)
+		c.push("refs/gatekeeper/state", base, nil, "refused", "ref-forbidden")
 	}},
 	{name: "ref-in-a-namespace", about: "refs/namespaces/a/refs/heads/main is another repository's main", build: func(c *pushCase) {
 		c.push("refs/namespaces/a/refs/heads/main", nil, c.base(), "refused", "ref-forbidden")
@@ -305,6 +313,15 @@ var refusedForRefs = []entry{
 		c.judged("refs/heads/main", good, "accepted attested exact")
 		c.push("refs/heads/next", base, bad, "refused")
 		c.judged("refs/heads/next", bad, "refused unknown -", "attestation-missing")
+	}},
+	{name: "two-new-branches-of-one-bad-commit", about: "both are told what is wrong, though they are judged alike", build: func(c *pushCase) {
+		base := c.base()
+		c.server = map[string]string{"baseline": base.id + "\n"}
+		bad := c.commit(sketch{parents: []*commit{base}, set: files{"retry.txt": changed}})
+		for _, ref := range []string{"refs/heads/a", "refs/heads/b"} {
+			c.push(ref, nil, bad, "refused")
+			c.judged(ref, bad, "refused unknown -", "attestation-missing")
+		}
 	}},
 	{name: "by-way-of-another-ref", about: "one push to a ref that is not judged and to main: the first does not excuse the second", build: func(c *pushCase) {
 		c.policy = policyOf(c, "", "[[ref]]\nmatch = \"refs/heads/free/*\"\nmode  = \"off\"\n\n")
