@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -86,47 +87,79 @@ func (p process) artifactAdd(ctx context.Context, c *cli.Context) error {
 
 // addArtifact keeps one, with all that is claimed of it: all claims hold, or nothing is kept.
 func (p process) addArtifact(ctx context.Context, c *cli.Context, s *store.Store, arg string, keys []attestation.PublicKey) (digest string, err error) {
-	name, size := filepath.Base(arg), int64(-1)
-	var claims []artifact.Claim
-	if hex, ok := strings.CutPrefix(arg, "sha256:"); ok {
-		if digest, name = strings.ToLower(hex), arg; !isDigest(digest) {
-			return "", usage("%q: want sha256: and 64 hexadecimal digits", arg)
-		}
-	} else {
-		if digest, size, err = digestOf(p.path(arg)); err != nil {
-			return "", usage("%v", err)
-		}
-		claim, err := artifact.OfBinary(p.path(arg))
-		switch {
-		case err == nil:
-			claims = append(claims, claim)
-		case !errors.Is(err, artifact.ErrNoClaim) && len(c.StringSlice("commit")) == 0:
-			return "", refuse("%s: %v", arg, err)
-		case len(c.StringSlice("document"))+len(c.StringSlice("commit")) == 0:
-			return "", refuse("%s: %v; link it with --document FILE or --commit ID", arg, err)
-		}
-	}
-	if c.String("name") != "" {
-		name = c.String("name")
-	}
-	more, err := p.claimsOf(c, digest, keys)
+	b, err := p.built(arg, len(c.StringSlice("commit")) > 0)
 	if err != nil {
 		return "", err
 	}
-	if claims = append(claims, more...); len(claims) == 0 {
-		return "", usage("%s: nothing links it to a commit; name --document FILE or --commit ID", arg)
+	if c.String("name") != "" {
+		b.name = c.String("name")
 	}
-	return digest, audit.KeepArtifact(ctx, s, p.Now(), name, digest, size, claims)
+	more, err := p.claimsOf(c, b.digests, keys)
+	if err != nil {
+		return "", err
+	}
+	if b.claims = append(b.claims, more...); len(b.claims) == 0 {
+		return "", refuse("%s: %s; link it with --document FILE or --commit ID", arg, b.silent)
+	}
+	return b.digests[0], audit.KeepArtifact(ctx, s, p.Now(), b.name, b.digests[0], b.size, b.claims)
+}
+
+// A built thing is an artifact as it lies here, or is named.
+type built struct {
+	name    string
+	digests []string // by which it is known, the first one to us
+	size    int64    // -1 when only its digest is known
+	claims  []artifact.Claim
+	silent  string // why it says nothing itself
+}
+
+// built reads what a file says of itself. One that was built from what no commit holds is
+// taken only when somebody vouches for a commit.
+func (p process) built(arg string, declared bool) (b built, err error) {
+	if hex, ok := strings.CutPrefix(arg, "sha256:"); ok {
+		if digest := strings.ToLower(hex); isDigest(digest) {
+			return built{name: arg, digests: []string{digest}, size: -1, silent: "nothing links it to a commit"}, nil
+		}
+		return b, usage("%q: want sha256: and 64 hexadecimal digits", arg)
+	}
+	file := p.path(arg)
+	digest, size, err := digestOf(file)
+	if err != nil {
+		return b, usage("%v", err)
+	}
+	b = built{name: filepath.Base(arg), digests: []string{digest}, size: size}
+	image, err := artifact.OfImage(file)
+	switch {
+	case err == nil:
+		b.name, b.silent = cmp.Or(image.Name, b.name), "its labels name no commit"
+		b.digests = append([]string{image.SHA256}, append(image.Also, digest)...)
+		if len(image.Claim.Commits) > 0 {
+			b.claims = append(b.claims, image.Claim)
+		}
+		return b, nil
+	case !errors.Is(err, artifact.ErrNoImage):
+		return b, refuse("%s: %v", arg, err)
+	}
+	claim, err := artifact.OfBinary(file)
+	switch {
+	case err == nil:
+		b.claims = append(b.claims, claim)
+	case errors.Is(err, artifact.ErrNoClaim) || declared:
+		b.silent = err.Error()
+	default:
+		return b, refuse("%s: %v", arg, err)
+	}
+	return b, nil
 }
 
 // claimsOf reads documents and commits that flags name.
-func (p process) claimsOf(c *cli.Context, digest string, keys []attestation.PublicKey) (claims []artifact.Claim, err error) {
+func (p process) claimsOf(c *cli.Context, digests []string, keys []attestation.PublicKey) (claims []artifact.Claim, err error) {
 	for _, name := range c.StringSlice("document") {
 		data, err := readUpTo(p.path(name), artifact.MaxDocument)
 		if err != nil {
 			return nil, usage("--document: %v", err)
 		}
-		claim, err := artifact.OfDocument(data, digest, keys)
+		claim, err := artifact.OfDocument(data, digests, keys)
 		if err != nil {
 			return nil, refuse("--document %s: %v", name, err)
 		}
@@ -267,8 +300,8 @@ func (p process) artifactText(a audit.Artifact) {
 func (p process) artifactAsked(ctx context.Context, v *audit.View, asked string) (audit.Artifact, error) {
 	a, err := v.FindArtifact(ctx, asked)
 	if errors.Is(err, audit.ErrNoArtifact) {
-		if digest, _, ferr := digestOf(p.path(asked)); ferr == nil {
-			a, err = v.FindArtifact(ctx, digest)
+		if b, ferr := p.built(asked, true); ferr == nil {
+			a, err = v.FindArtifact(ctx, b.digests[0])
 		}
 	}
 	if err != nil {

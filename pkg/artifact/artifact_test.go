@@ -88,6 +88,7 @@ func TestDocuments(t *testing.T) {
 		{"an array", `[]`, "", "not a document that is known"},
 		{"nothing", ``, "", "not JSON"},
 		{"a key twice", `{"_type":"a","subject":[{"x":1,"x":2}]}`, "", `"x" stands twice`},
+		{"a key twice in another case", `{"_type":"a","subject":[],"\u017fubject":[]}`, "", "stands twice"},
 		{"the same key in two objects", v1(sum, git+`,{"uri":"x"}`), "01234567 git+https://example.com/a", ""},
 		{"something behind it", v1(sum, git) + "{}", "", "stands behind its end"},
 		{"too deep", strings.Repeat("[", 100) + strings.Repeat("]", 100), "", "deeper than 64"},
@@ -97,7 +98,7 @@ func TestDocuments(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := artifact.OfDocument([]byte(tt.document), sum, nil)
+			c, err := artifact.OfDocument([]byte(tt.document), []string{sum}, nil)
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) {
 					t.Errorf("got %v, want %q", err, tt.err)
@@ -159,7 +160,7 @@ func TestEnvelopes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := artifact.OfDocument([]byte(tt.envelope), sum, tt.keys)
+			c, err := artifact.OfDocument([]byte(tt.envelope), []string{sum}, tt.keys)
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) {
 					t.Errorf("got %v, want %q", err, tt.err)
@@ -217,7 +218,7 @@ func TestBillIsCycloneDX(t *testing.T) {
 		}
 	})
 	t.Run("it links the artifact as we read it", func(t *testing.T) {
-		c, err := artifact.OfDocument(data, sum, nil)
+		c, err := artifact.OfDocument(data, []string{sum}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -303,14 +304,14 @@ func FuzzDocument(f *testing.F) {
 	f.Add(`{"bomFormat":"CycloneDX","specVersion":"1.5","metadata":{"component":{"hashes":[{"alg":"SHA-256","content":"` + sum + `"}],"pedigree":{"commits":[{"uid":"` + oid + `"}]}}}}`)
 	f.Add(fmt.Sprintf(`{"payloadType":"%s","payload":"%s","signatures":[{"sig":"YQ=="}]}`, attestation.PayloadType, base64.StdEncoding.EncodeToString([]byte(v1(sum, git)))))
 	f.Fuzz(func(t *testing.T, document string) {
-		c, err := artifact.OfDocument([]byte(document), sum, nil)
+		c, err := artifact.OfDocument([]byte(document), []string{sum}, nil)
 		if err != nil {
 			return
 		}
 		if c.Strength != artifact.Document || len(c.Commits) == 0 {
 			t.Errorf("%+v", c)
 		}
-		again, err := artifact.OfDocument([]byte(document), sum, nil)
+		again, err := artifact.OfDocument([]byte(document), []string{sum}, nil)
 		if diff := cmp.Diff(c, again); err != nil || diff != "" {
 			t.Errorf("read again: %v\n%s", err, diff)
 		}

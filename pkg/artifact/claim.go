@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
 
@@ -67,8 +68,8 @@ var ErrNoClaim = errors.New("it says nothing of the commit that it was built fro
 // a file of another kind, or one built without that, the error wraps ErrNoClaim.
 func OfBinary(file string) (Claim, error) {
 	c := Claim{Strength: BuildInfo, Source: "Go build info"}
-	info, err := buildinfo.ReadFile(file)
-	if err != nil {
+	info := infoOf(file)
+	if info == nil {
 		return c, fmt.Errorf("%w: it holds no Go build info", ErrNoClaim)
 	}
 	settings := map[string]string{}
@@ -92,10 +93,25 @@ func OfBinary(file string) (Claim, error) {
 	return c, nil
 }
 
+// infoOf reads build info, nil for none. The readers of executables are not made for
+// hostile input (see package debug/elf): what they stumble over is none.
+func infoOf(file string) (info *buildinfo.BuildInfo) {
+	defer func() {
+		if recover() != nil {
+			info = nil
+		}
+	}()
+	info, err := buildinfo.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	return info
+}
+
 // OfDocument reads SLSA provenance (v1 or v0.2, as an in-toto statement or in a DSSE envelope) or
-// a CycloneDX document, which must be about the artifact with a SHA-256, in hexadecimal.
-// keys are those whose signatures count.
-func OfDocument(data []byte, sha256 string, keys []attestation.PublicKey) (Claim, error) {
+// a CycloneDX document, which must be about the artifact with one of the SHA-256, in
+// hexadecimal. keys are those whose signatures count.
+func OfDocument(data []byte, sha256 []string, keys []attestation.PublicKey) (Claim, error) {
 	if len(data) > MaxDocument {
 		return Claim{}, fmt.Errorf("it is larger than %d bytes", MaxDocument)
 	}
@@ -156,11 +172,11 @@ func strict(data []byte) error {
 			key = wantKey()
 		case string:
 			if key {
-				keys := open[len(open)-1]
-				if keys[t] {
+				keys, name := open[len(open)-1], folded(t)
+				if keys[name] {
 					return fmt.Errorf("the key %.40q stands twice in one object", t)
 				}
-				keys[t], key = true, false
+				keys[name], key = true, false
 				continue
 			}
 			key = wantKey()
@@ -170,8 +186,19 @@ func strict(data []byte) error {
 	}
 }
 
+// folded is the same for keys that encoding/json takes for one, whatever their case.
+func folded(key string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return least
+	}, key)
+}
+
 // ofEnvelope reads a statement in a DSSE envelope.
-func ofEnvelope(data []byte, sha256 string, keys []attestation.PublicKey) (Claim, error) {
+func ofEnvelope(data []byte, sha256 []string, keys []attestation.PublicKey) (Claim, error) {
 	statement, sigs, err := kms.Payload(data)
 	if err != nil {
 		return Claim{}, err
@@ -227,7 +254,7 @@ type source struct {
 	Digest map[string]string `json:"digest"`
 }
 
-func ofStatement(data []byte, sha256 string) (Claim, error) {
+func ofStatement(data []byte, sha256 []string) (Claim, error) {
 	var s statement
 	if err := json.Unmarshal(data, &s); err != nil {
 		return Claim{}, fmt.Errorf("in-toto statement: %w", err)
@@ -266,12 +293,12 @@ func ofStatement(data []byte, sha256 string) (Claim, error) {
 	return c, c.some()
 }
 
-// names reports whether one of the digests that a document is about is that of the artifact.
-func names(about []string, sha256 string) error {
-	if slices.ContainsFunc(about, func(d string) bool { return strings.EqualFold(d, sha256) }) {
+// names reports whether one of the digests that a document is about is one of the artifact.
+func names(about, sha256 []string) error {
+	if slices.ContainsFunc(about, func(d string) bool { return slices.Contains(sha256, strings.ToLower(d)) }) {
 		return nil
 	}
-	return fmt.Errorf("it is about other artifacts: none of its %d subjects has the SHA-256 %s", len(about), sha256)
+	return fmt.Errorf("it is about other artifacts: none of its %d subjects has the SHA-256 %s", len(about), strings.Join(sha256, " or "))
 }
 
 func (c *Claim) add(commit Commit) {
@@ -294,7 +321,7 @@ func (c *Claim) some() error {
 }
 
 // ofCycloneDX reads the pedigree of the component that the document is about.
-func ofCycloneDX(data []byte, sha256 string) (Claim, error) {
+func ofCycloneDX(data []byte, sha256 []string) (Claim, error) {
 	c := Claim{Strength: Document, Source: "CycloneDX"}
 	var bom cdx.BOM
 	if err := cdx.NewBOMDecoder(bytes.NewReader(data), cdx.BOMFileFormatJSON).Decode(&bom); err != nil {
