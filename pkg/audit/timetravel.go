@@ -3,6 +3,8 @@ package audit
 import (
 	"cmp"
 	"context"
+	"database/sql"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -77,7 +79,7 @@ type Carrier struct {
 	Commit     string   `json:"commit"`
 	Date       string   `json:"date"`
 	How        string   `json:"how"`
-	Of         []string `json:"of"` // commits from which it came
+	Of         []string `json:"of"` // commits from which it came; of many with the same change some
 	Evidence   Evidence `json:"evidence"`
 	Uses       []string `json:"uses"`      // tool and model
 	Added      int      `json:"added"`     // lines; -1 when not known
@@ -93,7 +95,7 @@ type Carrier struct {
 	Inverse  string    `json:"inverse"`   // how taking it back goes at the default branch: clean, conflict, nothing, or why it was not tried
 
 	member *member
-	rules  Owners
+	book   *ownerBook
 }
 
 // An Undoing is a commit that says that it reverts others.
@@ -109,13 +111,15 @@ type Undoing struct {
 // Timetravel finds all commits that carry what is looked for: those of record, and what
 // became of them by picks, rebases, squashes and reverts.
 func (v *View) Timetravel(ctx context.Context, q Quest) (*Timetravel, error) {
-	s, err := v.seek(ctx, q)
+	k, err := v.seek(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("look back: %w", err)
 	}
-	k := &kinship{view: v, seeker: s, members: map[int64]*member{}, open: map[string]bool{}, opened: map[int64]*opened{}}
 	defer k.close()
 	if err := k.complete(ctx); err != nil {
+		return nil, fmt.Errorf("look back: %w", err)
+	}
+	if err := k.name(ctx); err != nil {
 		return nil, fmt.Errorf("look back: %w", err)
 	}
 	t := k.report()
@@ -160,8 +164,32 @@ type seeker struct {
 	unknown, unnamed int64
 }
 
+// A gathering is what one reader of the ledger found. Members stand in large pieces of
+// memory: a million of them are no million objects.
+type gathering struct {
+	pieces           [][]member
+	uses             []EntryUse
+	unknown, unnamed int64
+}
+
+const piece = 4096
+
+func (g *gathering) keep(e *Entry, match match) {
+	if n := len(g.pieces); n == 0 || len(g.pieces[n-1]) == piece {
+		g.pieces = append(g.pieces, make([]member, 0, piece))
+	}
+	if len(g.uses)+len(e.Uses) > cap(g.uses) {
+		g.uses = make([]EntryUse, 0, max(piece, len(e.Uses)))
+	}
+	from := len(g.uses)
+	g.uses = append(g.uses, e.Uses...)
+	last := &g.pieces[len(g.pieces)-1]
+	*last = append(*last, member{commit: e.Commit, repo: e.Repo, committed: e.Committed, at: e.At, added: e.Added, uses: g.uses[from:len(g.uses):len(g.uses)],
+		evidence: e.Evidence, class: e.Class, merge: e.Merge, own: e.Own, match: match, ties: noTies})
+}
+
 // What a commit is to a quest by itself.
-type match int
+type match byte
 
 const (
 	isNone match = iota
@@ -170,8 +198,54 @@ const (
 	isUnnamed // its claims leave open what is asked for
 )
 
-// seek finds the commits of record, and counts those that may be some.
-func (v *View) seek(ctx context.Context, q Quest) (*seeker, error) {
+// seek finds the commits of record, and those that are bound to any, and counts those
+// that may be of record.
+func (v *View) seek(ctx context.Context, q Quest) (*kinship, error) {
+	s, err := v.seeker(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	k := &kinship{view: v, seeker: s, digests: map[int64]string{}, shapes: map[int64]map[string][]int64{}, settled: map[string]bool{}, opened: map[int64]*opened{}, open: map[string]bool{}}
+	if k.joined, err = v.bonds(ctx); err != nil {
+		return nil, err
+	}
+	readers := make([]gathering, Readers())
+	if err := v.Entries(ctx, false, func(n int, e *Entry) {
+		r, match := &readers[n], s.match(e)
+		switch match {
+		case isUnknown:
+			r.unknown++
+		case isUnnamed:
+			r.unnamed++
+		}
+		if match == isRecord || k.joined.bound(e.Commit) {
+			r.keep(e, match)
+		}
+	}); err != nil {
+		return nil, err
+	}
+	var last sql.NullInt64
+	if err := v.Store.QueryRowContext(ctx, "SELECT max(id) FROM commits").Scan(&last); err != nil {
+		return nil, err
+	}
+	k.members = make([]*member, last.Int64+1)
+	for _, r := range readers {
+		s.unknown, s.unnamed = s.unknown+r.unknown, s.unnamed+r.unnamed
+		for _, p := range r.pieces {
+			for i := range p {
+				k.members[p[i].commit] = &p[i]
+			}
+		}
+	}
+	for id, m := range k.members {
+		if m != nil && m.match == isRecord {
+			s.record = append(s.record, int64(id))
+		}
+	}
+	return k, nil
+}
+
+func (v *View) seeker(ctx context.Context, q Quest) (*seeker, error) {
 	s := &seeker{Quest: q, since: -1 << 62, until: 1<<63 - 1, hit: map[int64]bool{}, might: map[int64]bool{}, in: map[int64]bool{}}
 	var err error
 	if s.chosen, err = v.chosen(ctx, q); err != nil {
@@ -189,23 +263,7 @@ func (v *View) seek(ctx context.Context, q Quest) (*seeker, error) {
 	for id, r := range v.Repositories {
 		s.in[id] = q.Repository == "" || matches(q.Repository, r.Name)
 	}
-	readers := make([]seeker, Readers())
-	err = v.Entries(ctx, false, func(n int, e *Entry) {
-		switch r := &readers[n]; s.match(e) {
-		case isRecord:
-			r.record = append(r.record, e.Commit)
-		case isUnknown:
-			r.unknown++
-		case isUnnamed:
-			r.unnamed++
-		}
-	})
-	for _, r := range readers {
-		s.record = append(s.record, r.record...)
-		s.unknown, s.unnamed = s.unknown+r.unknown, s.unnamed+r.unnamed
-	}
-	slices.Sort(s.record)
-	return s, err
+	return s, nil
 }
 
 func (s *seeker) match(e *Entry) match {
@@ -318,18 +376,47 @@ func (v *View) serversLike(ctx context.Context, pattern string) (string, error) 
 	return asJSON(names), rows.Err()
 }
 
+// name finds the ids of what is told of.
+func (k *kinship) name(ctx context.Context) error {
+	rest := k.found
+	return k.view.spans(ctx, "ids", func(s *span) error {
+		n, _ := slices.BinarySearch(rest, s.first+int64(s.count))
+		for i, id := range s.hexOf(rest[:n]) {
+			k.members[rest[i]].id = id
+		}
+		rest = rest[n:]
+		return nil
+	})
+}
+
 // report writes down what was found: by repository, then time.
 func (k *kinship) report() *Timetravel {
 	t := &Timetravel{Schema: TimetravelSchema, AsOf: k.view.AsOf, By: map[string]int64{}, Commits: []Carrier{}, Reverts: []Undoing{}, Open: []string{}}
-	for _, m := range k.members {
-		if m.how == "" {
-			continue
+	stands := k.standing()
+	var carriers, reverts []*member
+	for _, id := range k.found {
+		m := k.members[id]
+		if m.how != "" {
+			carriers = append(carriers, m)
 		}
-		c := Carrier{Repository: k.view.Repositories[m.Repo].Name, Commit: m.oid.String(), Date: dateOf(m.Committed), How: m.how, Of: k.idsOf(m.of),
-			Evidence: m.Evidence, Uses: k.usesOf(m), Added: m.Added, UndoneBy: []string{}, member: m}
+		if len(m.reverts) > 0 {
+			reverts = append(reverts, m)
+		}
+	}
+	k.sort(carriers)
+	k.sort(reverts)
+	t.Commits = make([]Carrier, len(carriers))
+	uses, dates := map[string][]string{}, map[int64]string{}
+	for i, m := range carriers {
+		day := floor(m.committed, 24*60*60)
+		if dates[day] == "" {
+			dates[day] = dateOf(m.committed)
+		}
+		c := Carrier{Repository: k.view.Repositories[m.repo].Name, Commit: m.id, Date: dates[day], How: m.how, Of: k.idsOf(m),
+			Evidence: m.evidence, Uses: k.usesOf(m, uses), Added: m.added, UndoneBy: []string{}, member: m}
 		for id, whole := range m.undoneBy {
-			if k.standing(id) {
-				c.UndoneBy = append(c.UndoneBy, k.members[id].oid.String())
+			if stands(id) {
+				c.UndoneBy = append(c.UndoneBy, k.members[id].id)
 				if whole {
 					c.Undone = "whole"
 				}
@@ -340,36 +427,37 @@ func (k *kinship) report() *Timetravel {
 		}
 		slices.Sort(c.UndoneBy)
 		t.By[m.how]++
-		t.Commits = append(t.Commits, c)
+		t.Commits[i] = c
 	}
-	for _, m := range k.members {
-		if len(m.reverts) == 0 {
-			continue
-		}
-		u := Undoing{Repository: k.view.Repositories[m.Repo].Name, Commit: m.oid.String(), Date: dateOf(m.Committed), Of: k.idsOf(m.reverts), Whole: true, Undone: !k.standing(m.Commit)}
+	for _, m := range reverts {
+		u := Undoing{Repository: k.view.Repositories[m.repo].Name, Commit: m.id, Date: dateOf(m.committed), Whole: true, Undone: !stands(m.commit)}
 		for id := range m.reverts {
-			u.Whole = u.Whole && k.members[id].undoneBy[m.Commit]
+			u.Of = append(u.Of, k.members[id].id)
+			u.Whole = u.Whole && k.members[id].undoneBy[m.commit]
 		}
+		slices.Sort(u.Of)
 		t.Reverts = append(t.Reverts, u)
 	}
-	slices.SortFunc(t.Commits, func(a, b Carrier) int {
-		return cmp.Or(cmp.Compare(a.Repository, b.Repository), cmp.Compare(a.member.Committed, b.member.Committed), cmp.Compare(a.Commit, b.Commit))
-	})
-	slices.SortFunc(t.Reverts, func(a, b Undoing) int {
-		return cmp.Or(cmp.Compare(a.Repository, b.Repository), cmp.Compare(a.Date, b.Date), cmp.Compare(a.Commit, b.Commit))
-	})
-	t.Bounds = k.bounds(int64(len(t.Commits)))
+	t.Bounds = k.bounds(carriers)
 	return t
 }
 
-// bounds takes those out of the unknown ones that turned out to be kin.
-func (k *kinship) bounds(least int64) Bounds {
-	b := Bounds{Least: least, Unknown: k.seeker.unknown, Unnamed: k.seeker.unnamed}
-	for _, m := range k.members {
-		if m.how == "" {
-			continue
+func floor(n, by int64) int64 { return n - (n%by+by)%by }
+
+func (k *kinship) sort(list []*member) {
+	slices.SortFunc(list, func(a, b *member) int {
+		if a.repo != b.repo {
+			return cmp.Compare(k.view.Repositories[a.repo].Name, k.view.Repositories[b.repo].Name)
 		}
-		switch k.seeker.match(&m.Entry) {
+		return cmp.Or(cmp.Compare(a.committed, b.committed), cmp.Compare(a.id, b.id))
+	})
+}
+
+// bounds takes those out of the unknown ones that turned out to be kin.
+func (k *kinship) bounds(carriers []*member) Bounds {
+	b := Bounds{Least: int64(len(carriers)), Unknown: k.seeker.unknown, Unnamed: k.seeker.unnamed}
+	for _, m := range carriers {
+		switch m.match {
 		case isUnknown:
 			b.Unknown--
 		case isUnnamed:
@@ -380,23 +468,34 @@ func (k *kinship) bounds(least int64) Bounds {
 	return b
 }
 
-func (k *kinship) usesOf(m *member) []string {
+// usesOf spells the uses of a commit. Most have the same as another, and share the words.
+func (k *kinship) usesOf(m *member, known map[string][]string) []string {
+	var key [64]byte
+	at := key[:0]
+	for _, u := range m.uses {
+		at = binary.AppendUvarint(at, uint64(u.Use))
+	}
+	if names, ok := known[string(at)]; ok {
+		return names
+	}
 	names := []string{}
-	for _, use := range m.Uses {
+	for _, use := range m.uses {
 		u := k.view.Uses[use.Use]
 		if name := spelt(u.Tool.Name) + " " + u.Model.ID(); !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
+	known[string(at)] = names
 	return names
 }
 
-func (k *kinship) idsOf(of map[int64]bool) []string {
+// idsOf are the commits from which a member came.
+func (k *kinship) idsOf(m *member) []string {
 	ids := []string{}
-	for id := range of {
-		if m := k.members[id]; m != nil {
-			ids = append(ids, m.oid.String())
+	for _, id := range m.of {
+		if id != m.commit {
+			ids = append(ids, k.members[id].id)
 		}
 	}
 	slices.Sort(ids)
