@@ -4,8 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
@@ -21,7 +23,7 @@ type kinship struct {
 	found   []int64   // those that carry it, or revert, as far as they were found
 	digests map[int64]string
 	shapes  map[int64]map[string][]int64 // of a star of one shape: commits by digest
-	settled map[string]bool              // stars, and parts of them by digest, that were gone through
+	settled map[star]bool                // that were gone through
 	graph   *graph
 	graphOf map[int64]bool // repositories
 	ends    map[int64][]ending
@@ -122,10 +124,10 @@ func (k *kinship) same(ctx context.Context, ids []int64) (fresh []int64, err err
 		if !k.joined.bound(id) || k.members[id].how == "" {
 			continue
 		}
-		if center := k.joined.same.center(id); center > 0 && k.settle("change", center, "") {
+		if center := k.joined.same.center(id); center > 0 && k.settle(star{sameChange, center, ""}) {
 			fresh = append(fresh, k.share(k.joined.same.of(center))...)
 		}
-		if center := k.joined.like.center(id); center > 0 && k.joined.like.loose(center) && k.settle("shape", center, "") {
+		if center := k.joined.like.center(id); center > 0 && k.joined.like.loose(center) && k.settle(star{sameShape, center, ""}) {
 			loose = append(loose, center)
 		}
 	}
@@ -137,20 +139,27 @@ func (k *kinship) same(ctx context.Context, ids []int64) (fresh []int64, err err
 			continue
 		}
 		digest, ok := k.digests[id]
-		if center := k.joined.like.center(id); center > 0 && ok && k.shapes[center] != nil && k.settle("", center, digest) {
+		if center := k.joined.like.center(id); center > 0 && ok && k.shapes[center] != nil && k.settle(star{sameShape, center, digest}) {
 			fresh = append(fresh, k.share(k.shapes[center][digest])...)
 		}
 	}
 	return fresh, nil
 }
 
-// settle reports whether something is gone through for the first time.
-func (k *kinship) settle(what string, center int64, digest string) bool {
-	key := fmt.Sprint(what, " ", center, " ", digest)
-	if k.settled[key] {
+// A star is one of the stars of its kind or, of those of one shape, its commits with one
+// digest.
+type star struct {
+	kind   bondKind
+	center int64
+	digest string
+}
+
+// settle reports whether a star is gone through for the first time.
+func (k *kinship) settle(s star) bool {
+	if k.settled[s] {
 		return false
 	}
-	k.settled[key] = true
+	k.settled[s] = true
 	return true
 }
 
@@ -380,12 +389,12 @@ func (k *kinship) know(ctx context.Context, ids []int64) error {
 	ids = slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return k.members[id] == nil || k.digests[id] != "" })
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	for part := range slices.Chunk(ids, askedAtOnce) {
-		if err := k.digestsOf(ctx, part, "SELECT c.id, coalesce(c.change, d.change) FROM json_each(?) s JOIN commits c ON c.id = s.value LEFT JOIN digest d ON d.commit_id = c.id", k.digests); err != nil {
-			return err
-		}
-		missing := slices.DeleteFunc(part, func(id int64) bool { return k.digests[id] != "" })
-		if err := k.compute(ctx, missing, "digest", k.digests, func(o *opened, id change.ID) (provenance.Digest, error) {
+	if err := k.digestsOf(ctx, ids, "SELECT c.id, coalesce(c.change, d.change) FROM json_each(?) s JOIN commits c ON c.id = s.value LEFT JOIN digest d ON d.commit_id = c.id", k.digests); err != nil {
+		return err
+	}
+	missing := slices.DeleteFunc(ids, func(id int64) bool { return k.digests[id] != "" })
+	for part := range slices.Chunk(missing, askedAtOnce) { // and keep what is computed so far
+		if err := k.compute(ctx, part, "digest", k.digests, func(o *opened, id change.ID) (provenance.Digest, error) {
 			parents, tree, err := treesOf(o.objects, id)
 			if err != nil {
 				return provenance.Digest{}, err
@@ -399,16 +408,32 @@ func (k *kinship) know(ctx context.Context, ids []int64) error {
 	return nil
 }
 
+// digestsOf reads digests, in parts, some at once.
 func (k *kinship) digestsOf(ctx context.Context, ids []int64, query string, into map[int64]string) error {
-	return eachRow(ctx, k.view.Store, func(rows *sql.Rows) error {
-		var id int64
-		var digest sql.RawBytes
-		err := rows.Scan(&id, &digest)
-		if len(digest) > 0 {
-			into[id] = string(digest)
-		}
-		return err
-	}, query, asJSON(ids))
+	var mu sync.Mutex
+	parts := slices.Collect(slices.Chunk(ids, askedAtOnce))
+	errs := make([]error, len(parts))
+	slots := make(chan bool, Readers())
+	var pool sync.WaitGroup
+	for i, part := range parts {
+		slots <- true
+		pool.Go(func() {
+			errs[i] = eachRow(ctx, k.view.Store, func(rows *sql.Rows) error {
+				var id int64
+				var digest sql.RawBytes
+				err := rows.Scan(&id, &digest)
+				if len(digest) > 0 {
+					mu.Lock()
+					into[id] = string(digest)
+					mu.Unlock()
+				}
+				return err
+			}, query, asJSON(part))
+			<-slots
+		})
+	}
+	pool.Wait()
+	return errors.Join(errs...)
 }
 
 // compute makes digests of commits, of those whose objects are there, and keeps them in a
@@ -499,14 +524,13 @@ func (k *kinship) inverse(ctx context.Context, reverts []bond) ([]bool, error) {
 	}
 	slices.Sort(by)
 	back := map[int64]string{}
-	for part := range slices.Chunk(slices.Compact(by), askedAtOnce) {
-		if err := k.digestsOf(ctx, part, "SELECT commit_id, change FROM json_each(?) s JOIN inverse ON commit_id = s.value", back); err != nil {
-			return nil, err
-		}
-		missing := slices.DeleteFunc(part, func(id int64) bool { return back[id] != "" })
-		if err := k.compute(ctx, missing, "inverse", back, reversed); err != nil {
-			return nil, err
-		}
+	by = slices.Compact(by)
+	if err := k.digestsOf(ctx, by, "SELECT commit_id, change FROM json_each(?) s JOIN inverse ON commit_id = s.value", back); err != nil {
+		return nil, err
+	}
+	missing := slices.DeleteFunc(by, func(id int64) bool { return back[id] != "" })
+	if err := k.compute(ctx, missing, "inverse", back, reversed); err != nil {
+		return nil, err
 	}
 	for i, b := range reverts {
 		whole[i] = back[b.to] != "" && back[b.to] == k.digests[b.from] && !k.members[b.from].merge

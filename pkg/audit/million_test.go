@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/audit/store"
 )
@@ -145,7 +146,9 @@ func BenchmarkTimetravel(b *testing.B) {
 	for _, model := range []string{"rare", "mid", "common"} {
 		for _, refs := range []bool{false, true} {
 			b.Run(fmt.Sprintf("%s/refs=%v", model, refs), func(b *testing.B) {
+				best := time.Hour // on a machine that does other things, too
 				for b.Loop() {
+					began := time.Now()
 					v, err := See(context.Background(), s, nil)
 					if err != nil {
 						b.Fatal(err)
@@ -154,8 +157,10 @@ func BenchmarkTimetravel(b *testing.B) {
 					if err != nil || t.Bounds.Least < 900 {
 						b.Fatal(err, t.Bounds)
 					}
+					best = min(best, time.Since(began))
 					b.ReportMetric(float64(t.Bounds.Least), "commits")
 				}
+				b.ReportMetric(float64(best.Milliseconds()), "best-ms")
 			})
 		}
 	}

@@ -17,25 +17,17 @@ type graph struct {
 	search  int32
 }
 
-// lineage reads the graph of repositories.
-func (v *View) lineage(ctx context.Context, repos map[int64]bool) (*graph, error) {
-	g := &graph{}
+// lineage reads the graph of repositories, of commits up to a last one.
+func (v *View) lineage(ctx context.Context, repos map[int64]bool, last int64) (*graph, error) {
+	g := &graph{start: make([]int32, 0, last+2), parents: make([]int32, 0, last+last/8)}
 	err := v.spans(ctx, "parents", func(s *span) error {
 		if !repos[s.repo] {
 			return nil
 		}
 		g.fill(s.first)
-		return s.eachParents(func(_ int64, parents []int64) {
-			g.start = append(g.start, int32(len(g.parents)))
-			for _, p := range parents {
-				if p > 0 {
-					g.parents = append(g.parents, int32(p))
-				}
-			}
-		})
+		return s.appendTo(g)
 	})
 	g.fill(int64(len(g.start)) + 1)
-	g.seen = make([]int32, len(g.start))
 	return g, err
 }
 
@@ -63,9 +55,9 @@ func (g *graph) from(starts func(mark func(id int64, bit int))) []uint64 {
 		}
 	})
 	for id := len(bits) - 1; id >= 0; id-- {
-		if bits[id] != 0 {
+		if here := bits[id]; here != 0 {
 			for _, p := range g.of(int64(id)) {
-				bits[p] |= bits[id]
+				bits[p] |= here
 			}
 		}
 	}
@@ -74,6 +66,9 @@ func (g *graph) from(starts func(mark func(id int64, bit int))) []uint64 {
 
 // descends reports whether one gets from a commit to another that is above it.
 func (g *graph) descends(from, to int64) bool {
+	if g.seen == nil {
+		g.seen = make([]int32, len(g.start))
+	}
 	g.search++
 	open := []int32{int32(from)}
 	for len(open) > 0 {
@@ -104,7 +99,7 @@ func (k *kinship) lineage(ctx context.Context, ids []int64) (*graph, error) {
 		}
 	}
 	if new {
-		g, err := k.view.lineage(ctx, repos)
+		g, err := k.view.lineage(ctx, repos, int64(len(k.members)))
 		if err != nil {
 			return nil, err
 		}

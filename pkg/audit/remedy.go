@@ -84,7 +84,7 @@ func (k *kinship) alive(c *Carrier, ref, path string, lines int) Alive {
 	a := Alive{Ref: ref, Path: path, Lines: lines, Most: lines}
 	ai, counted := 0, c.How == OfRecord
 	for _, u := range c.member.uses {
-		if k.seeker.hit[u.Use] {
+		if k.seeker.hit.has(u.Use) {
 			ai, counted = ai+max(u.AI, 0), counted && u.AI >= 0
 		}
 	}

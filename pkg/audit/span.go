@@ -85,27 +85,30 @@ func (s *span) eachBond(visit func(bond)) error {
 	return d.err
 }
 
-// eachParents visits the commits with the numbers of their parents, 0 for those that are
-// not indexed. The list is valid during the call only.
-func (s *span) eachParents(visit func(id int64, parents []int64)) error {
+// appendTo adds the commits to a graph of those before them. Most have one parent, which
+// is the commit before: they are a million, and the way is short for them.
+func (s *span) appendTo(g *graph) error {
 	d := decoder{b: s.parents}
-	var list []int64
 	for i := range int64(s.count) {
-		list = list[:0]
+		id := s.first + i
+		g.start = append(g.start, int32(len(g.parents)))
+		if len(d.b) > 1 && d.b[0] == 1 && d.b[1] == 1 {
+			d.b = d.b[2:]
+			g.parents = append(g.parents, int32(id-1))
+			continue
+		}
 		for range d.uvarint() {
-			parent := int64(0)
-			if back := int64(d.uvarint()); back > 0 {
-				parent = s.first + i - back
-			}
-			if d.err != nil || parent < 0 {
+			back := int64(d.uvarint())
+			if d.err != nil || back < 0 || back >= id {
 				return errStrip
 			}
-			list = append(list, parent)
+			if back > 0 {
+				g.parents = append(g.parents, int32(id-back))
+			}
 		}
 		if d.err != nil {
 			return d.err
 		}
-		visit(s.first+i, list)
 	}
 	return nil
 }

@@ -156,12 +156,24 @@ func (k *kinship) tell(ctx context.Context, t *Timetravel) error {
 type seeker struct {
 	Quest
 	since, until int64
-	hit, might   map[int64]bool // uses that are asked for, and those that leave it open
-	in           map[int64]bool // repositories
+	hit, might   numbers        // uses that are asked for, and those that leave it open
+	in           numbers        // repositories
 	chosen       map[int64]bool // commits, where more is asked for than uses; else nil
 
 	record           []int64
 	unknown, unnamed int64
+}
+
+// Numbers are some of a few.
+type numbers []bool
+
+func (n numbers) has(id int64) bool { return id >= 0 && id < int64(len(n)) && n[id] }
+
+func (n *numbers) set(id int64, to bool) {
+	for id >= int64(len(*n)) {
+		*n = append(*n, false)
+	}
+	(*n)[id] = to
 }
 
 // A gathering is what one reader of the ledger found. Members stand in large pieces of
@@ -205,7 +217,7 @@ func (v *View) seek(ctx context.Context, q Quest) (*kinship, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &kinship{view: v, seeker: s, digests: map[int64]string{}, shapes: map[int64]map[string][]int64{}, settled: map[string]bool{}, opened: map[int64]*opened{}, open: map[string]bool{}}
+	k := &kinship{view: v, seeker: s, digests: map[int64]string{}, shapes: map[int64]map[string][]int64{}, settled: map[star]bool{}, opened: map[int64]*opened{}, open: map[string]bool{}}
 	if k.joined, err = v.bonds(ctx); err != nil {
 		return nil, err
 	}
@@ -246,7 +258,7 @@ func (v *View) seek(ctx context.Context, q Quest) (*kinship, error) {
 }
 
 func (v *View) seeker(ctx context.Context, q Quest) (*seeker, error) {
-	s := &seeker{Quest: q, since: -1 << 62, until: 1<<63 - 1, hit: map[int64]bool{}, might: map[int64]bool{}, in: map[int64]bool{}}
+	s := &seeker{Quest: q, since: -1 << 62, until: 1<<63 - 1}
 	var err error
 	if s.chosen, err = v.chosen(ctx, q); err != nil {
 		return nil, err
@@ -258,21 +270,22 @@ func (v *View) seeker(ctx context.Context, q Quest) (*seeker, error) {
 		s.until = q.Until.Unix()
 	}
 	for id, u := range v.Uses {
-		s.hit[id], s.might[id] = matchesUse(q.Tool, q.Model, u), mightBe(q.Tool, q.Model, u)
+		s.hit.set(id, matchesUse(q.Tool, q.Model, u))
+		s.might.set(id, mightBe(q.Tool, q.Model, u))
 	}
 	for id, r := range v.Repositories {
-		s.in[id] = q.Repository == "" || matches(q.Repository, r.Name)
+		s.in.set(id, q.Repository == "" || matches(q.Repository, r.Name))
 	}
 	return s, nil
 }
 
 func (s *seeker) match(e *Entry) match {
-	if e.Committed < s.since || e.Committed >= s.until || !s.in[e.Repo] {
+	if e.Committed < s.since || e.Committed >= s.until || !s.in.has(e.Repo) {
 		return isNone
 	}
 	hit, might := false, false
 	for _, u := range e.Uses {
-		hit, might = hit || s.hit[u.Use], might || s.might[u.Use]
+		hit, might = hit || s.hit.has(u.Use), might || s.might.has(u.Use)
 	}
 	switch {
 	case s.chosen[e.Commit] || s.chosen == nil && hit:
@@ -406,13 +419,16 @@ func (k *kinship) report() *Timetravel {
 	k.sort(carriers)
 	k.sort(reverts)
 	t.Commits = make([]Carrier, len(carriers))
-	uses, dates := map[string][]string{}, map[int64]string{}
+	uses, dates, names := map[string][]string{}, map[int64]string{}, map[int64]string{}
+	for id, r := range k.view.Repositories {
+		names[id] = r.Name
+	}
 	for i, m := range carriers {
 		day := floor(m.committed, 24*60*60)
 		if dates[day] == "" {
 			dates[day] = dateOf(m.committed)
 		}
-		c := Carrier{Repository: k.view.Repositories[m.repo].Name, Commit: m.id, Date: dates[day], How: m.how, Of: k.idsOf(m),
+		c := Carrier{Repository: names[m.repo], Commit: m.id, Date: dates[day], How: m.how, Of: k.idsOf(m),
 			Evidence: m.evidence, Uses: k.usesOf(m, uses), Added: m.added, UndoneBy: []string{}, member: m}
 		for id, whole := range m.undoneBy {
 			if stands(id) {
@@ -444,13 +460,19 @@ func (k *kinship) report() *Timetravel {
 
 func floor(n, by int64) int64 { return n - (n%by+by)%by }
 
+// sort orders members by the names of their repositories, then time. Those of one
+// repository come mostly in that order.
 func (k *kinship) sort(list []*member) {
-	slices.SortFunc(list, func(a, b *member) int {
-		if a.repo != b.repo {
-			return cmp.Compare(k.view.Repositories[a.repo].Name, k.view.Repositories[b.repo].Name)
-		}
-		return cmp.Or(cmp.Compare(a.committed, b.committed), cmp.Compare(a.id, b.id))
-	})
+	in := map[int64][]*member{}
+	for _, m := range list {
+		in[m.repo] = append(in[m.repo], m)
+	}
+	repos := slices.SortedFunc(maps.Keys(in), func(a, b int64) int { return cmp.Compare(k.view.Repositories[a].Name, k.view.Repositories[b].Name) })
+	list = list[:0]
+	for _, repo := range repos {
+		slices.SortFunc(in[repo], func(a, b *member) int { return cmp.Or(cmp.Compare(a.committed, b.committed), cmp.Compare(a.id, b.id)) })
+		list = append(list, in[repo]...)
+	}
 }
 
 // bounds takes those out of the unknown ones that turned out to be kin.
