@@ -374,7 +374,8 @@ func (k *kinship) at(ctx context.Context, id int64) (*opened, error) {
 	}
 	objects, err := opening.Batch(ctx)
 	if err != nil {
-		return nil, err
+		k.leave("%s: %v", r.Name, err)
+		return nil, ctx.Err()
 	}
 	k.opened[id] = &opened{opening, objects}
 	return k.opened[id], nil

@@ -68,7 +68,10 @@ func (k *kinship) living(ctx context.Context, carriers []Carrier) error {
 				}
 				return nil
 			}); err != nil {
-				return err
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				k.leave("%s: lines that live at %s were not all found: %v", k.view.Repositories[id].Name, ref, err)
 			}
 		}
 		for _, c := range of {
@@ -232,7 +235,8 @@ func (k *kinship) tryInverse(ctx context.Context, c *Carrier) (string, error) {
 	before, err := repo.TreeOf(o.objects, tip)
 	switch {
 	case err != nil:
-		return "", err
+		k.leave("%s: the inverse of %.10s: %v", c.Repository, c.Commit, err)
+		return "not tried: git could not", ctx.Err()
 	case !clean:
 		return InverseConflict, nil
 	case tree == before:
