@@ -372,6 +372,10 @@ func (k *kinship) at(ctx context.Context, id int64) (*opened, error) {
 		k.leave("%s: %v", r.Name, err)
 		return nil, ctx.Err()
 	}
+	if shallow(opening) {
+		k.leave("%s: it is a shallow clone, of which neither changes nor living lines can be told", r.Name)
+		return nil, nil
+	}
 	objects, err := opening.Batch(ctx)
 	if err != nil {
 		k.leave("%s: %v", r.Name, err)

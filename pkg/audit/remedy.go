@@ -224,7 +224,9 @@ func (k *kinship) tryInverse(ctx context.Context, c *Carrier) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case o == nil || !ok:
+	case o == nil:
+		return "not tried: the repository could not be read", nil
+	case !ok:
 		return "not tried: there is no default branch to try it on", nil
 	}
 	tree, clean, err := o.RevertTree(ctx, tip, id)
