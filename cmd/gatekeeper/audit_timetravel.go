@@ -1,8 +1,13 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -20,6 +25,9 @@ func (p process) auditTimetravelCommand() *cli.Command {
 change the same, squashes of branches, and reverts. The count is a range: those known, and
 these with all commits of the time that may belong to them. --since and --until are for
 the commits of record; what came of them may be younger.
+
+--csv gives a row for each commit, or with --work one for each file to be looked at;
+--json gives all.
 
 What the index does not know yet, such as what unsigned commits change, is read from the
 repositories once and kept in the index.`,
@@ -57,17 +65,59 @@ func (p process) auditTimetravel(ctx context.Context, c *cli.Context) error {
 		return err
 	}
 	defer done()
+	debug.SetMemoryLimit(timetravelMemory)
 	t, err := v.Timetravel(ctx, q)
 	if err != nil {
 		return err
 	}
 	switch {
 	case c.Bool("json"):
-		return p.printJSON(t)
+		return p.timetravelJSON(t)
 	case c.Bool("csv"):
 		return p.timetravelCSV(t)
 	}
-	return p.timetravelText(t)
+	out := bufio.NewWriter(p.Stdout)
+	p.Stdout = out
+	return errors.Join(p.timetravelText(t), out.Flush())
+}
+
+// timetravelMemory is what the Go heap shall stay below where it can, in bytes: an answer
+// of two hundred thousand commits takes some 130 MiB.
+const timetravelMemory = 150 << 20
+
+// timetravelJSON prints the commits one after the other: as one text they would take more
+// memory than the answer itself.
+func (p process) timetravelJSON(t *audit.Timetravel) error {
+	const empty = "\n  \"commits\": []" // a line of its own: words have no line ends in JSON
+	commits := t.Commits
+	t.Commits = []audit.Carrier{}
+	var frame bytes.Buffer
+	if err := (process{Stdout: &frame}).printJSON(t); err != nil {
+		return err
+	}
+	t.Commits = commits
+	before, after, ok := strings.Cut(frame.String(), empty)
+	if !ok || len(commits) == 0 {
+		return p.printJSON(t)
+	}
+	out := bufio.NewWriter(p.Stdout)
+	fmt.Fprintf(out, "%s%s", before, strings.TrimSuffix(empty, "]"))
+	for i := range commits {
+		frame.Reset()
+		enc := json.NewEncoder(&frame)
+		enc.SetIndent("    ", "  ")
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(&commits[i]); err != nil {
+			return err
+		}
+		separator := ","
+		if i == 0 {
+			separator = ""
+		}
+		fmt.Fprintf(out, "%s\n    %s", separator, bytes.TrimSuffix(frame.Bytes(), []byte("\n")))
+	}
+	fmt.Fprintf(out, "\n  ]%s", after)
+	return out.Flush()
 }
 
 func (p process) quest(c *cli.Context) (q audit.Quest, err error) {
@@ -195,7 +245,18 @@ func (p process) timetravelWork(t *audit.Timetravel) error {
 	return w.Flush()
 }
 
+// timetravelCSV gives the commits or, where it was asked for, the work list.
 func (p process) timetravelCSV(t *audit.Timetravel) error {
+	for _, o := range t.Open {
+		p.say("%s", gate.Plain(o))
+	}
+	if t.Work != nil {
+		return p.writeCSV([]string{"repository", "path", "living", "refs", "commits", "clean", "later", "owners"}, func(row func(...any)) {
+			for _, w := range t.Work {
+				row(w.Repository, w.Path, w.Living, w.Refs, strings.Join(w.Commits, " "), w.Clean, w.Later, strings.Join(w.Owners, " "))
+			}
+		})
+	}
 	return p.writeCSV([]string{"repository", "commit", "date", "how", "of", "evidence", "uses", "added", "undone", "undone_by", "refs", "undone_in", "artifacts", "files", "living", "owners", "inverse"}, func(row func(...any)) {
 		for _, c := range t.Commits {
 			var files []string

@@ -186,24 +186,18 @@ func (v *View) ArtifactUse(ctx context.Context, a Artifact, open func(ctx contex
 	}
 	tips := map[int64]change.ID{}
 	for repo, links := range ends {
-		g, err := v.graph(ctx, map[int64]bool{repo: true}, 0)
+		g, err := v.lineage(ctx, map[int64]bool{repo: true}, links[len(links)-1].id)
 		if err != nil {
 			return nil, fmt.Errorf("find out what is in %s: %w", a.Name, err)
 		}
-		var starts []int32
-		for _, l := range links {
-			if at, ok := g.place(l.id); ok {
-				starts = append(starts, int32(at))
-			}
-			tips[repo] = l.oid
-		}
-		for part := range slices.Chunk(starts, 64) {
-			for at, bits := range g.from(part) {
+		for part := range slices.Chunk(links, 64) {
+			for id, bits := range g.from(endsOf(part)) {
 				if bits != 0 {
-					u.within.add(g.ids[at])
+					u.within.add(int64(id))
 				}
 			}
 		}
+		tips[repo] = links[len(links)-1].oid
 	}
 	u.Strength = weakest(ends)
 	q := Question{By: []string{ByTool, ByModel}, Within: u.within}
@@ -247,36 +241,40 @@ func (k *kinship) artifacts(ctx context.Context, carriers []Carrier) error {
 	if err != nil {
 		return err
 	}
-	repos, first := map[int64]bool{}, int64(1<<63-1)
+	var ids []int64
 	for i := range carriers {
-		m := carriers[i].member
-		repos[m.Repo], first = true, min(first, m.Commit)
+		ids = append(ids, carriers[i].member.commit)
 		carriers[i].Artifacts = []string{}
 	}
-	g, err := k.view.graph(ctx, repos, first)
+	g, err := k.lineage(ctx, ids)
 	if err != nil {
 		return err
 	}
 	for _, a := range all {
-		var starts []int32
-		for _, links := range k.view.builtFrom(a) {
-			for _, l := range links {
-				if at, ok := g.place(l.id); ok {
-					starts = append(starts, int32(at))
-				}
-			}
+		var links []ArtifactLink
+		for _, of := range k.view.builtFrom(a) {
+			links = append(links, of...)
 		}
-		for part := range slices.Chunk(starts, 64) {
-			bits := g.from(part)
+		for part := range slices.Chunk(links, 64) {
+			bits := g.from(endsOf(part))
 			for i := range carriers {
 				c := &carriers[i]
-				if at, ok := g.place(c.member.Commit); ok && bits[at] != 0 && !slices.Contains(c.Artifacts, a.Name) {
+				if id := c.member.commit; id < int64(len(bits)) && bits[id] != 0 && !slices.Contains(c.Artifacts, a.Name) {
 					c.Artifacts = append(c.Artifacts, a.Name)
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// endsOf marks the commits of links, a bit for each.
+func endsOf(links []ArtifactLink) func(mark func(id int64, bit int)) {
+	return func(mark func(id int64, bit int)) {
+		for i, l := range links {
+			mark(l.id, i)
+		}
+	}
 }
 
 // A Set is commits, by number.

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -184,6 +185,13 @@ type place struct {
 	read       []reading
 }
 
+// shallow reports whether a clone lacks history. What its first commits change is not there
+// to see: they would seem to bring all of it.
+func shallow(r *repo.Repo) bool {
+	info, err := os.Stat(filepath.Join(r.CommonDir, "shallow"))
+	return err == nil && info.Size() > 0
+}
+
 // A tip is what a ref holds.
 type tip struct {
 	ref        string
@@ -194,6 +202,10 @@ type tip struct {
 // repository indexes one repository. Its refs are looked at first: what comes while it
 // is read, the next run finds.
 func (x *indexer) repository(ctx context.Context, r *repo.Repo, progress Progress) error {
+	if shallow(r) {
+		x.note("%s: it is a shallow clone and was passed over; run git fetch --unshallow in it", r.CommonDir)
+		return nil
+	}
 	reader := r.Reader()
 	defer reader.Close()
 	p := &place{Repo: r, reader: reader, progress: progress}

@@ -1,16 +1,12 @@
 package audit
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strconv"
 	"sync"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
@@ -22,33 +18,68 @@ import (
 type kinship struct {
 	view    *View
 	seeker  *seeker
-	members map[int64]*member
+	joined  *bonds
+	members []*member // by number of commit; nil for those that no bond and no quest is about
+	found   []int64   // those that carry it, or revert, as far as they were found
+	digests map[int64]string
+	shapes  map[int64]map[string][]int64 // of a star of one shape: commits by digest
+	settled map[star]bool                // that were gone through
+	graph   *graph
+	graphOf map[int64]bool // repositories
+	ends    map[int64][]ending
+	chains  []chain // of branches that are not merged
 	opened  map[int64]*opened
 	open    map[string]bool
 }
 
-// A member carries what is looked for, or reverts, or has the shape of one that does.
+// A member carries what is looked for, or reverts, or is bound to one that does. There
+// can be a million of them.
 type member struct {
-	Entry
-	oid     change.ID
-	parents int // how many
-	files   int
-	shape   int64  // 0 for none
-	digest  []byte // of its change, nil when nobody computed it
+	commit, repo  int64
+	committed, at int64
+	added         int // lines; -1 when not known
+	uses          []EntryUse
+	evidence      Evidence
+	class         string
+	merge, own    bool
+	match         match
+	how           string // "" for one that does not carry it
+	id            string // in hexadecimal, once it is named
+	*ties
+}
 
-	how      string         // "" for one that does not carry it
-	of       map[int64]bool // where it has it from
+// Ties are how a member came to carry it, and what it takes back. Few have any.
+type ties struct {
+	of       []int64        // where it has it from
 	reverts  map[int64]bool // members that it says it takes back
 	undoneBy map[int64]bool // members that take it back: whether all of it
 }
 
+var noTies = &ties{}
+
+func (m *member) tied() *ties {
+	if m.ties == noTies {
+		m.ties = &ties{}
+	}
+	return m.ties
+}
+
+// entry is the member as the ledger has it.
+func (m *member) entry() *Entry {
+	return &Entry{Commit: m.commit, Repo: m.repo, Committed: m.committed, At: m.at, Evidence: m.evidence, Class: m.class, Merge: m.merge, Own: m.own, Added: m.added, Uses: m.uses}
+}
+
+// maxOf bounds how many commits are told from which one has its change.
+const maxOf = 16
+
 // complete goes from the commits of record to their kin until nothing is added.
 func (k *kinship) complete(ctx context.Context) error {
-	fresh, err := k.begin(ctx)
-	if err != nil {
-		return err
+	fresh := k.seeker.record
+	for _, id := range fresh {
+		k.members[id].how = OfRecord
 	}
 	for len(fresh) > 0 {
+		k.found = append(k.found, fresh...)
 		var next []int64
 		for _, step := range []func(context.Context, []int64) ([]int64, error){k.same, k.cited, k.squashed} {
 			found, err := step(ctx, fresh)
@@ -57,50 +88,24 @@ func (k *kinship) complete(ctx context.Context) error {
 			}
 			next = append(next, found...)
 		}
-		fresh = next
+		slices.Sort(next)
+		fresh = slices.Compact(next)
 	}
+	slices.Sort(k.found)
+	k.found = slices.Compact(k.found)
 	return nil
 }
 
-// begin makes members of the commits of record. The ledger has told most of them already.
-func (k *kinship) begin(ctx context.Context) (ids []int64, err error) {
-	all := make([]member, len(k.seeker.record))
-	for i, e := range k.seeker.record {
-		all[i] = member{Entry: e, how: OfRecord}
-		k.members[e.Commit] = &all[i]
-		ids = append(ids, e.Commit)
-	}
-	return ids, inBatches(ids, func(part []int64) error {
-		rows, err := k.view.Store.QueryContext(ctx, `SELECT c.id, c.oid, length(c.parents), c.files, coalesce(c.shape, 0), coalesce(c.change, (SELECT change FROM digest WHERE commit_id = c.id))
-			FROM json_each(?) s JOIN commits c ON c.id = s.value`, asJSON(part))
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var id int64
-			var oid sql.RawBytes
-			var m member
-			if err := rows.Scan(&id, &oid, &m.parents, &m.files, &m.shape, &m.digest); err != nil {
-				return err
-			}
-			to := k.members[id]
-			to.oid, to.parents, to.files, to.shape, to.digest = change.ID(oid), m.parents/len(oid), m.files, m.shape, m.digest
-		}
-		return rows.Err()
-	})
-}
-
-// carry notes that a commit has it from another, and tells whether that is news.
-func (k *kinship) carry(id int64, how string, from int64) bool {
+// carry notes that a commit has it from others, and tells whether that is news.
+func (k *kinship) carry(id int64, how string, from ...int64) bool {
 	m := k.members[id]
 	if m == nil || m.how == OfRecord {
 		return false
 	}
-	if m.of == nil {
-		m.of = map[int64]bool{}
+	t := m.tied()
+	if len(t.of) < maxOf {
+		t.of = append(t.of, from...)
 	}
-	m.of[from] = true
 	if m.how != "" {
 		if how == SameChange { // says more than a message does
 			m.how = how
@@ -111,118 +116,162 @@ func (k *kinship) carry(id int64, how string, from int64) bool {
 	return true
 }
 
-// A tie leads from one commit to another.
-type tie struct {
-	from, to int64
-	kind     string // of a citation
-}
-
 // same finds commits with the same change. Where a digest is missing, equal shapes make
-// candidates. A commit that touches nothing is like many others, and kin of none.
+// candidates.
 func (k *kinship) same(ctx context.Context, ids []int64) (fresh []int64, err error) {
-	shapes, changes := map[string][]int64{}, map[string][]int64{}
+	var loose []int64 // stars
 	for _, id := range ids {
-		m := k.members[id]
-		if m == nil || m.how == "" || m.files == 0 {
+		if !k.joined.bound(id) || k.members[id].how == "" {
 			continue
 		}
-		if m.shape != 0 {
-			key := strconv.FormatInt(m.shape, 10)
-			shapes[key] = append(shapes[key], id)
+		if center := k.joined.same.center(id); center > 0 && k.settle(star{sameChange, center, ""}) {
+			fresh = append(fresh, k.share(k.joined.same.of(center))...)
 		}
-		if m.digest != nil {
-			key := hex.EncodeToString(m.digest)
-			changes[key] = append(changes[key], id)
+		if center := k.joined.like.center(id); center > 0 && k.joined.like.loose(center) && k.settle(star{sameShape, center, ""}) {
+			loose = append(loose, center)
 		}
 	}
-	shaped, err := k.ties(ctx, shapes, "SELECT s.value, c.id, '' FROM json_each(?) s JOIN commits c ON c.shape = CAST(s.value AS INTEGER)")
-	if err != nil {
+	if err := k.compare(ctx, loose); err != nil {
 		return nil, err
 	}
-	signed, err := k.ties(ctx, changes, "SELECT s.value, c.id, '' FROM json_each(?) s JOIN commits c ON c.change = unhex(s.value)")
-	if err != nil {
-		return nil, err
-	}
-	if err := k.load(ctx, append(ends(shaped), ends(signed)...)); err != nil {
-		return nil, err
-	}
-	if err := k.digests(ctx, shaped); err != nil {
-		return nil, err
-	}
-	for _, t := range append(shaped, signed...) {
-		a, b := k.members[t.from], k.members[t.to]
-		if b != nil && a.digest != nil && string(a.digest) == string(b.digest) && k.carry(t.to, SameChange, t.from) {
-			fresh = append(fresh, t.to)
+	for _, id := range ids {
+		if !k.joined.bound(id) || k.members[id].how == "" {
+			continue
+		}
+		digest, ok := k.digests[id]
+		if center := k.joined.like.center(id); center > 0 && ok && k.shapes[center] != nil && k.settle(star{sameShape, center, digest}) {
+			fresh = append(fresh, k.share(k.shapes[center][digest])...)
 		}
 	}
 	return fresh, nil
 }
 
-// cited finds commits that say that they are picks or reverts. What is reverted must
-// stand in the same repository: a revert elsewhere takes nothing back here.
-func (k *kinship) cited(ctx context.Context, ids []int64) (fresh []int64, err error) {
-	oids := map[string][]int64{}
-	for _, id := range ids {
-		if m := k.members[id]; m != nil {
-			oids[m.oid.String()] = append(oids[m.oid.String()], id)
+// A star is one of the stars of its kind or, of those of one shape, its commits with one
+// digest.
+type star struct {
+	kind   bondKind
+	center int64
+	digest string
+}
+
+// settle reports whether a star is gone through for the first time.
+func (k *kinship) settle(s star) bool {
+	if k.settled[s] {
+		return false
+	}
+	k.settled[s] = true
+	return true
+}
+
+// share gives what some of the commits with one change carry to the others.
+func (k *kinship) share(all []int64) (fresh []int64) {
+	var from []int64
+	for _, id := range all {
+		if m := k.members[id]; m != nil && m.how != "" && len(from) < maxOf {
+			from = append(from, id)
 		}
 	}
-	cites, err := k.ties(ctx, oids, "SELECT s.value, t.commit_id, t.kind FROM json_each(?) s JOIN cite t ON t.oid = unhex(s.value)")
+	for _, id := range all {
+		if m := k.members[id]; m != nil && k.carry(id, SameChange, from...) {
+			fresh = append(fresh, id)
+		}
+	}
+	return fresh
+}
+
+// compare sorts the commits of stars by their digests.
+func (k *kinship) compare(ctx context.Context, centers []int64) error {
+	var ids []int64
+	for _, center := range centers {
+		ids = append(ids, k.joined.like.of(center)...)
+	}
+	if err := k.know(ctx, ids); err != nil {
+		return err
+	}
+	for _, center := range centers {
+		by := map[string][]int64{}
+		for _, id := range k.joined.like.of(center) {
+			if digest, ok := k.digests[id]; ok {
+				by[digest] = append(by[digest], id)
+			}
+		}
+		k.shapes[center] = by
+	}
+	return nil
+}
+
+// cited finds commits that say that they are picks or reverts.
+func (k *kinship) cited(ctx context.Context, ids []int64) (fresh []int64, err error) {
+	var reverts []bond
+	for _, id := range ids {
+		if !k.joined.bound(id) {
+			continue
+		}
+		if k.members[id].how != "" {
+			for _, b := range from(k.joined.picks, id) {
+				if k.carry(b.to, Picked, id) {
+					fresh = append(fresh, b.to)
+				}
+			}
+		}
+		for _, b := range from(k.joined.reverts, id) {
+			if k.members[b.to] != nil {
+				reverts = append(reverts, b)
+			}
+		}
+	}
+	whole, err := k.inverse(ctx, reverts)
 	if err != nil {
 		return nil, err
 	}
-	if err := k.load(ctx, ends(cites)); err != nil {
-		return nil, err
-	}
-	for _, t := range cites {
-		from, to := k.members[t.from], k.members[t.to]
-		switch {
-		case t.kind == Picks:
-			if from.how != "" && k.carry(t.to, Picked, t.from) {
-				fresh = append(fresh, t.to)
-			}
-		case to != nil && to.Repo == from.Repo:
-			found, err := k.revert(ctx, t)
-			if err != nil {
-				return nil, err
-			}
-			fresh = append(fresh, found...)
-		}
+	for i, b := range reverts {
+		fresh = append(fresh, k.revert(b, whole[i])...)
 	}
 	return fresh, nil
 }
 
 // revert notes that one commit reverts another. What reverts a revert carries again what
 // that one took back.
-func (k *kinship) revert(ctx context.Context, t tie) (fresh []int64, err error) {
-	of, by := k.members[t.from], k.members[t.to]
-	if by == nil || of.undoneBy != nil && hasKey(of.undoneBy, t.to) {
-		return nil, nil
+func (k *kinship) revert(b bond, whole bool) (fresh []int64) {
+	of, by := k.members[b.from], k.members[b.to]
+	if hasKey(of.undoneBy, b.to) {
+		return nil
 	}
-	whole, err := k.inverse(ctx, of, by)
-	if err != nil {
-		return nil, err
-	}
-	of.undoneBy, by.reverts = with(of.undoneBy, t.to, whole), with(by.reverts, t.from, true)
+	of.tied().undoneBy, by.tied().reverts = with(of.undoneBy, b.to, whole), with(by.reverts, b.from, true)
 	if len(by.reverts) == 1 && by.how == "" {
-		fresh = append(fresh, t.to) // its own picks and reverts count, too
+		fresh = append(fresh, b.to) // its own picks and reverts count, too
 	}
 	for id := range of.reverts {
-		if k.carry(t.to, Reapplied, id) {
-			fresh = append(fresh, t.to)
+		if k.carry(b.to, Reapplied, id) {
+			fresh = append(fresh, b.to)
 		}
 	}
-	return fresh, nil
+	return fresh
 }
 
-// standing reports whether a commit was not reverted, or its reverts were.
-func (k *kinship) standing(id int64) bool {
-	for by := range k.members[id].undoneBy {
-		if k.standing(by) {
-			return false
+// standing tells whether a commit was not reverted, or its reverts were. Each answer is
+// remembered: a message can name many, and they again.
+func (k *kinship) standing() func(id int64) bool {
+	known := map[int64]bool{}
+	var stands func(id int64) bool
+	stands = func(id int64) bool {
+		m := k.members[id]
+		if len(m.undoneBy) == 0 {
+			return true
 		}
+		if found, ok := known[id]; ok {
+			return found
+		}
+		known[id] = true
+		for by := range m.undoneBy {
+			if stands(by) {
+				known[id] = false
+				break
+			}
+		}
+		return known[id]
 	}
-	return true
+	return stands
 }
 
 func hasKey(m map[int64]bool, key int64) bool { _, ok := m[key]; return ok }
@@ -235,128 +284,52 @@ func with(m map[int64]bool, key int64, value bool) map[int64]bool {
 	return m
 }
 
-func ends(ties []tie) (ids []int64) {
-	for _, t := range ties {
-		ids = append(ids, t.to)
-	}
-	return ids
-}
-
 // askedAtOnce is how many commits are asked for at once.
 const askedAtOnce = 2000
-
-// inBatches calls f with parts of a list, some at once.
-func inBatches[T any](list []T, f func([]T) error) error {
-	parts := slices.Collect(slices.Chunk(list, askedAtOnce))
-	errs := make([]error, len(parts))
-	var pool sync.WaitGroup
-	slots := make(chan bool, Readers())
-	for i, part := range parts {
-		slots <- true
-		pool.Go(func() {
-			errs[i] = f(part)
-			<-slots
-		})
-	}
-	pool.Wait()
-	return errors.Join(errs...)
-}
-
-// ties asks which commits some lead to, in a fixed order. from are the commits behind a key;
-// the query takes a list of keys and gives a key, a commit and a kind.
-func (k *kinship) ties(ctx context.Context, from map[string][]int64, query string) (all []tie, err error) {
-	var mu sync.Mutex
-	err = inBatches(slices.Sorted(maps.Keys(from)), func(part []string) error {
-		rows, err := k.view.Store.QueryContext(ctx, query, asJSON(part))
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var key, kind string
-			var to int64
-			if err := rows.Scan(&key, &to, &kind); err != nil {
-				return err
-			}
-			mu.Lock()
-			for _, id := range from[key] {
-				if id != to {
-					all = append(all, tie{id, to, kind})
-				}
-			}
-			mu.Unlock()
-		}
-		return rows.Err()
-	})
-	slices.SortFunc(all, func(a, b tie) int {
-		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to), cmp.Compare(a.kind, b.kind))
-	})
-	return slices.Compact(all), err
-}
 
 // load reads commits that are not members yet, as far as the view knows them and a ref
 // reaches them.
 func (k *kinship) load(ctx context.Context, ids []int64) error {
 	ids = slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return k.members[id] != nil })
 	slices.Sort(ids)
-	var mu sync.Mutex
-	return inBatches(slices.Compact(ids), func(part []int64) error {
-		found, err := k.read(ctx, part)
-		mu.Lock()
-		defer mu.Unlock()
-		for _, m := range found {
-			k.members[m.Commit] = m
-		}
-		return err
-	})
-}
-
-func (k *kinship) read(ctx context.Context, ids []int64) (found []*member, err error) {
-	run := k.view.Run
-	rows, err := k.view.Store.QueryContext(ctx, `SELECT c.id, c.repo, c.oid, length(c.parents), c.author, c.committed, coalesce(c.received, c.committed), c.own, c.files, coalesce(c.added, -1),
-		coalesce(c.shape, 0), coalesce(c.change, d.change), j.id, j.evidence, j.class FROM json_each(?) s JOIN commits c ON c.id = s.value
-		JOIN judgement j ON j.commit_id = c.id AND `+counts("j")+` LEFT JOIN digest d ON d.commit_id = c.id
-		WHERE coalesce((SELECT present FROM presence p WHERE p.commit_id = c.id AND p.run <= ? ORDER BY p.run DESC LIMIT 1), 1)`, asJSON(ids), run, run, run)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	by := map[int64]*member{} // judgement
-	judgements := []int64{}
-	for rows.Next() {
-		m := &member{}
-		var judgement int64
-		var oid []byte
-		if err := rows.Scan(&m.Commit, &m.Repo, &oid, &m.parents, &m.Author, &m.Committed, &m.At, &m.Own, &m.files, &m.Added, &m.shape, &m.digest,
-			&judgement, &m.Evidence, &m.Class); err != nil {
-			return nil, err
-		}
-		m.oid, m.parents = change.ID(oid), m.parents/len(oid)
-		m.Merge = m.parents > 1
-		found, by[judgement], judgements = append(found, m), m, append(judgements, judgement)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return found, k.claims(ctx, judgements, by)
-}
-
-func (k *kinship) claims(ctx context.Context, judgements []int64, by map[int64]*member) error {
-	rows, err := k.view.Store.QueryContext(ctx, "SELECT c.judgement, c.use, coalesce(c.ai, -1) FROM json_each(?) s JOIN claim c ON c.judgement = s.value ORDER BY c.judgement, c.n", asJSON(judgements))
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var judgement int64
-		var u EntryUse
-		if err := rows.Scan(&judgement, &u.Use, &u.AI); err != nil {
+	for part := range slices.Chunk(slices.Compact(ids), askedAtOnce) {
+		if err := k.read(ctx, part); err != nil {
 			return err
 		}
-		by[judgement].Uses = append(by[judgement].Uses, u)
 	}
-	return rows.Err()
+	return nil
 }
+
+func (k *kinship) read(ctx context.Context, ids []int64) error {
+	run := k.view.Run
+	by := map[int64]*member{} // judgement
+	judgements := []int64{}
+	err := eachRow(ctx, k.view.Store, func(rows *sql.Rows) error {
+		m := &member{ties: noTies}
+		var judgement int64
+		err := rows.Scan(&m.commit, &m.repo, &m.committed, &m.at, &m.merge, &m.own, &m.added, &judgement, &m.evidence, &m.class)
+		k.members[m.commit], by[judgement], judgements = m, m, append(judgements, judgement)
+		return err
+	}, `SELECT c.id, c.repo, c.committed, coalesce(c.received, c.committed), length(c.parents) > length(c.oid), c.own, coalesce(c.added, -1), j.id, j.evidence, j.class
+		FROM json_each(?) s JOIN commits c ON c.id = s.value JOIN judgement j ON j.commit_id = c.id AND `+counts("j")+" WHERE "+present, asJSON(ids), run, run, run)
+	if err != nil {
+		return err
+	}
+	err = eachRow(ctx, k.view.Store, func(rows *sql.Rows) error {
+		var judgement int64
+		var u EntryUse
+		err := rows.Scan(&judgement, &u.Use, &u.AI)
+		by[judgement].uses = append(by[judgement].uses, u)
+		return err
+	}, "SELECT c.judgement, c.use, coalesce(c.ai, -1) FROM json_each(?) s JOIN claim c ON c.judgement = s.value ORDER BY c.judgement, c.n", asJSON(judgements))
+	for _, m := range by {
+		m.match = k.seeker.match(m.entry())
+	}
+	return err
+}
+
+// present is the condition that a ref reaches commit c; it takes the run of the view.
+const present = "coalesce((SELECT present FROM presence p WHERE p.commit_id = c.id AND p.run <= ? ORDER BY p.run DESC LIMIT 1), 1)"
 
 func asJSON[T any](list []T) string {
 	if list == nil {
@@ -399,9 +372,14 @@ func (k *kinship) at(ctx context.Context, id int64) (*opened, error) {
 		k.leave("%s: %v", r.Name, err)
 		return nil, ctx.Err()
 	}
+	if shallow(opening) {
+		k.leave("%s: it is a shallow clone, of which neither changes nor living lines can be told", r.Name)
+		return nil, nil
+	}
 	objects, err := opening.Batch(ctx)
 	if err != nil {
-		return nil, err
+		k.leave("%s: %v", r.Name, err)
+		return nil, ctx.Err()
 	}
 	k.opened[id] = &opened{opening, objects}
 	return k.opened[id], nil
@@ -410,43 +388,95 @@ func (k *kinship) at(ctx context.Context, id int64) (*opened, error) {
 // leave says what could not be looked at.
 func (k *kinship) leave(format string, args ...any) { k.open[fmt.Sprintf(format, args...)] = true }
 
-// digests computes those that are missing of candidates, and keeps them in the index.
-func (k *kinship) digests(ctx context.Context, candidates []tie) error {
-	missing := []*member{}
-	seen := map[int64]bool{}
-	for _, t := range candidates {
-		a, b := k.members[t.from], k.members[t.to]
-		if b == nil {
-			continue
-		}
-		for _, m := range []*member{a, b} {
-			if m.digest == nil && !seen[m.Commit] {
-				seen[m.Commit], missing = true, append(missing, m)
-			}
-		}
+// know finds the digests of commits: those that are signed, those in the index, and the
+// others by reading what they change, which the index keeps.
+func (k *kinship) know(ctx context.Context, ids []int64) error {
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return k.members[id] == nil || k.digests[id] != "" })
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	if err := k.digestsOf(ctx, ids, "SELECT c.id, coalesce(c.change, d.change) FROM json_each(?) s JOIN commits c ON c.id = s.value LEFT JOIN digest d ON d.commit_id = c.id", k.digests); err != nil {
+		return err
 	}
-	for part := range slices.Chunk(missing, askedAtOnce) {
-		for _, m := range part {
-			if err := k.compute(ctx, m); err != nil {
-				return err
+	missing := slices.DeleteFunc(ids, func(id int64) bool { return k.digests[id] != "" })
+	for part := range slices.Chunk(missing, askedAtOnce) { // and keep what is computed so far
+		if err := k.compute(ctx, part, "digest", k.digests, func(o *opened, id change.ID) (provenance.Digest, error) {
+			parents, tree, err := treesOf(o.objects, id)
+			if err != nil {
+				return provenance.Digest{}, err
 			}
-		}
-		if err := k.keep(ctx, "digest", part, func(m *member) []byte { return m.digest }); err != nil {
+			d, _, err := change.OfCommit(o.objects, parents, tree)
+			return d, err
+		}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// keep adds digests to a table of the index. They are true at any time.
-func (k *kinship) keep(ctx context.Context, table string, list []*member, of func(*member) []byte) error {
-	return k.view.Store.Do(ctx, func(tx *sql.Tx) error {
-		for _, m := range list {
-			if of(m) == nil {
-				continue
+// digestsOf reads digests, in parts, some at once.
+func (k *kinship) digestsOf(ctx context.Context, ids []int64, query string, into map[int64]string) error {
+	var mu sync.Mutex
+	parts := slices.Collect(slices.Chunk(ids, askedAtOnce))
+	errs := make([]error, len(parts))
+	slots := make(chan bool, Readers())
+	var pool sync.WaitGroup
+	for i, part := range parts {
+		slots <- true
+		pool.Go(func() {
+			errs[i] = eachRow(ctx, k.view.Store, func(rows *sql.Rows) error {
+				var id int64
+				var digest sql.RawBytes
+				err := rows.Scan(&id, &digest)
+				if len(digest) > 0 {
+					mu.Lock()
+					into[id] = string(digest)
+					mu.Unlock()
+				}
+				return err
+			}, query, asJSON(part))
+			<-slots
+		})
+	}
+	pool.Wait()
+	return errors.Join(errs...)
+}
+
+// compute makes digests of commits, of those whose objects are there, and keeps them in a
+// table of the index. They are true at any time.
+func (k *kinship) compute(ctx context.Context, ids []int64, table string, into map[int64]string, of func(*opened, change.ID) (provenance.Digest, error)) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	oids, err := k.oids(ctx, ids)
+	if err != nil {
+		return err
+	}
+	var done []int64
+	for _, id := range ids {
+		o, err := k.at(ctx, k.members[id].repo)
+		if err != nil {
+			return err
+		}
+		if o == nil {
+			continue
+		}
+		d, err := of(o, oids[id])
+		if err != nil {
+			k.leave("%s: commit %.10s cannot be compared: %v", k.view.Repositories[k.members[id].repo].Name, oids[id].String(), err)
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
+			continue
+		}
+		into[id], done = string(d[:]), append(done, id)
+	}
+	if len(done) == 0 {
+		return nil
+	}
+	return k.view.Store.Do(ctx, func(tx *sql.Tx) error {
+		for _, id := range done {
 			if _, err := tx.ExecContext(ctx, "INSERT INTO "+table+" (commit_id, run, change) SELECT ?, coalesce(max(id), 0), ? FROM run WHERE true ON CONFLICT DO NOTHING",
-				m.Commit, of(m)); err != nil {
+				id, []byte(into[id])); err != nil {
 				return err
 			}
 		}
@@ -454,23 +484,17 @@ func (k *kinship) keep(ctx context.Context, table string, list []*member, of fun
 	})
 }
 
-// compute makes the digest of a commit's change, if its objects are there.
-func (k *kinship) compute(ctx context.Context, m *member) error {
-	o, err := k.at(ctx, m.Repo)
-	if o == nil {
+// oids are the ids of commits.
+func (k *kinship) oids(ctx context.Context, ids []int64) (map[int64]change.ID, error) {
+	oids := map[int64]change.ID{}
+	err := eachRow(ctx, k.view.Store, func(rows *sql.Rows) error {
+		var id int64
+		var oid sql.RawBytes
+		err := rows.Scan(&id, &oid)
+		oids[id] = change.ID(oid)
 		return err
-	}
-	parents, tree, err := treesOf(o.objects, m.oid)
-	var d provenance.Digest
-	if err == nil {
-		d, _, err = change.OfCommit(o.objects, parents, tree)
-	}
-	if err != nil {
-		k.leave("%s: commit %.10s cannot be compared: %v", k.view.Repositories[m.Repo].Name, m.oid.String(), err)
-		return ctx.Err()
-	}
-	m.digest = d[:]
-	return nil
+	}, "SELECT c.id, c.oid FROM json_each(?) s JOIN commits c ON c.id = s.value", asJSON(ids))
+	return oids, err
 }
 
 // treesOf are the trees of a commit's parents, and its own.
@@ -489,43 +513,45 @@ func treesOf(objects change.Objects, id change.ID) (parents []change.ID, tree ch
 	return parents, c.Tree, nil
 }
 
-// inverse reports whether a commit takes back all that another changes, and nothing else:
-// whether the way from it to its parent is the same change.
-func (k *kinship) inverse(ctx context.Context, of, by *member) (bool, error) {
-	if of.parents > 1 || by.parents != 1 {
-		return false, nil // of merges it is not known which side they take back
-	}
-	if of.digest == nil {
-		if err := k.compute(ctx, of); err != nil || of.digest == nil {
-			return false, err
-		}
-		if err := k.keep(ctx, "digest", []*member{of}, func(m *member) []byte { return m.digest }); err != nil {
-			return false, err
+// inverse reports of reverts whether they take back all that another changes, and nothing
+// else: whether the way from one to its parent is the same change. Of merges it is not
+// known which side they take back.
+func (k *kinship) inverse(ctx context.Context, reverts []bond) ([]bool, error) {
+	whole := make([]bool, len(reverts))
+	var of, by []int64
+	for _, b := range reverts {
+		if !k.members[b.from].merge && !k.members[b.to].merge {
+			of, by = append(of, b.from), append(by, b.to)
 		}
 	}
-	var back []byte
-	err := k.view.Store.QueryRowContext(ctx, "SELECT change FROM inverse WHERE commit_id = ?", by.Commit).Scan(&back)
-	if errors.Is(err, sql.ErrNoRows) {
-		back, err = k.reversed(ctx, by)
-	}
-	return back != nil && string(back) == string(of.digest), err
-}
-
-// reversed is the digest of what leads from a commit to its parent; nil when its objects
-// are not there.
-func (k *kinship) reversed(ctx context.Context, m *member) ([]byte, error) {
-	o, err := k.at(ctx, m.Repo)
-	if o == nil {
+	if err := k.know(ctx, of); err != nil {
 		return nil, err
 	}
-	parents, tree, err := treesOf(o.objects, m.oid)
-	var d provenance.Digest
-	if err == nil {
-		d, _, err = change.Compute(o.objects, tree, parents[0])
+	slices.Sort(by)
+	back := map[int64]string{}
+	by = slices.Compact(by)
+	if err := k.digestsOf(ctx, by, "SELECT commit_id, change FROM json_each(?) s JOIN inverse ON commit_id = s.value", back); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		k.leave("%s: revert %.10s cannot be compared: %v", k.view.Repositories[m.Repo].Name, m.oid.String(), err)
-		return nil, ctx.Err()
+	missing := slices.DeleteFunc(by, func(id int64) bool { return back[id] != "" })
+	if err := k.compute(ctx, missing, "inverse", back, reversed); err != nil {
+		return nil, err
 	}
-	return d[:], k.keep(ctx, "inverse", []*member{m}, func(*member) []byte { return d[:] })
+	for i, b := range reverts {
+		whole[i] = back[b.to] != "" && back[b.to] == k.digests[b.from] && !k.members[b.from].merge
+	}
+	return whole, nil
+}
+
+// reversed is the digest of what leads from a commit to its parent.
+func reversed(o *opened, id change.ID) (provenance.Digest, error) {
+	parents, tree, err := treesOf(o.objects, id)
+	switch {
+	case err != nil:
+		return provenance.Digest{}, err
+	case len(parents) != 1:
+		return provenance.Digest{}, fmt.Errorf("it reverts, and has %d parents", len(parents))
+	}
+	d, _, err := change.Compute(o.objects, tree, parents[0])
+	return d, err
 }

@@ -13,6 +13,39 @@ var ownersFiles = []string{".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"
 // (https://docs.github.com/en/repositories/managing-your-repositorys-settings-and-features/customizing-your-repository/about-code-owners).
 const maxOwners = 3 << 20
 
+// maxParts bounds a pattern: deeper ones are for no file that git could check out.
+const maxParts = 1024
+
+// ownerWork bounds what is spent on one file of rules, in comparisons: some seconds.
+// A hostile one could take days.
+const ownerWork = 1 << 30
+
+// An ownerBook looks owners up, and remembers them.
+type ownerBook struct {
+	rules Owners
+	known map[string][]string
+	left  int64 // of ownerWork
+}
+
+func newOwnerBook(rules Owners) *ownerBook {
+	return &ownerBook{rules: rules, known: map[string][]string{}, left: ownerWork}
+}
+
+// of are the owners of a file; none once too much was spent.
+func (b *ownerBook) of(path string) []string {
+	if b == nil || b.over() {
+		return nil
+	}
+	owners, ok := b.known[path]
+	if !ok {
+		owners = b.rules.of(path, &b.left)
+		b.known[path] = owners
+	}
+	return owners
+}
+
+func (b *ownerBook) over() bool { return b.left < 0 }
+
 // Owners are the rules of a CODEOWNERS file.
 type Owners []ownerRule
 
@@ -46,8 +79,10 @@ func ParseOwners(data []byte) (rules Owners) {
 		}
 		pattern, r.folder = strings.CutSuffix(pattern, "/")
 		r.anchored = strings.Contains(pattern, "/")
-		r.parts = strings.Split(strings.TrimPrefix(pattern, "/"), "/")
-		rules = append(rules, r)
+		if strings.Count(pattern, "/") < maxParts {
+			r.parts = strings.Split(strings.TrimPrefix(pattern, "/"), "/")
+			rules = append(rules, r)
+		}
 	}
 	return rules
 }
@@ -67,11 +102,20 @@ func ownersIn(fields []string) (owners []string) {
 
 // Of are the owners of a file: those of the last rule that matches, of each section.
 func (o Owners) Of(path string) (owners []string) {
+	unlimited := int64(1<<63 - 1)
+	return o.of(path, &unlimited)
+}
+
+// of spends no more work than is left, and gives up when that runs out.
+func (o Owners) of(path string, left *int64) (owners []string) {
 	parts := strings.Split(path, "/")
 	for i := len(o) - 1; i >= 0; i-- {
 		section := o[i].section
 		for ; i >= 0 && o[i].section == section; i-- {
-			if o[i].match(parts) {
+			if *left < 0 {
+				return nil
+			}
+			if o[i].match(parts, left) {
 				owners = append(owners, o[i].owners...)
 				for i >= 0 && o[i].section == section {
 					i--
@@ -85,40 +129,50 @@ func (o Owners) Of(path string) (owners []string) {
 }
 
 // match reports whether a rule is for a path: the pattern fits it, or a folder above.
-func (r ownerRule) match(path []string) bool {
-	parts := r.parts
-	if !r.anchored {
-		parts = append([]string{"**"}, parts...)
-	}
+func (r ownerRule) match(path []string, left *int64) bool {
 	// A last "*" of several parts is for files of the folder alone: docs/* is not for
 	// docs/a/b.
-	shallow := r.anchored && parts[len(parts)-1] == "*"
-	for n := len(path); n > 0; n-- {
-		if n == len(path) && r.folder || n < len(path) && shallow {
-			continue
-		}
-		if fits(parts, path[:n]) {
+	shallow := r.anchored && r.parts[len(r.parts)-1] == "*"
+	at := r.reach(path, left)
+	for n := len(path); n > 0 && at != nil; n-- {
+		if at[n] && !(n == len(path) && r.folder || n < len(path) && shallow) {
 			return true
 		}
 	}
 	return false
 }
 
-// fits compares part by part, in time proportional to the product of their numbers.
-func fits(pattern, path []string) bool {
-	at := make([]bool, len(path)+1) // places that the pattern so far may have got to
+// reach tells after how many parts of a path the pattern may end. It compares part by
+// part, in time proportional to the product of their numbers.
+func (r ownerRule) reach(path []string, left *int64) []bool {
+	at, next := make([]bool, len(path)+1), make([]bool, len(path)+1)
 	at[0] = true
-	for _, p := range pattern {
-		next := make([]bool, len(path)+1)
+	if !r.anchored {
+		for i := range at {
+			at[i] = true
+		}
+	}
+	for _, p := range r.parts {
+		any := false
+		clear(next)
 		for i, here := range at {
 			switch {
 			case p == "**":
 				next[i] = here || i > 0 && next[i-1]
-			case here && i < len(path) && trust.Match(p, path[i]):
-				next[i+1] = true
+				any = any || next[i]
+			case here && i < len(path):
+				if strings.Contains(p, "*") {
+					*left -= int64(len(p) * len(path[i]) / 16)
+				}
+				if trust.Match(p, path[i]) {
+					next[i+1], any = true, true
+				}
 			}
 		}
-		at = next
+		*left -= int64(len(at))
+		if at, next = next, at; !any || *left < 0 {
+			return nil
+		}
 	}
-	return at[len(path)]
+	return at
 }

@@ -1,74 +1,63 @@
 package audit
 
 import (
+	"cmp"
 	"context"
-	"hash/maphash"
+	"database/sql"
 	"maps"
 	"slices"
-
-	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 )
 
-// A graph is who is whose parent among the commits from a first one on, in the order of
-// their numbers: parents before children.
+// A graph is who is whose parent among the commits of some repositories, by number:
+// parents come before children. A million commits take some 8 MiB.
 type graph struct {
-	seed    maphash.Seed
-	ids     []int64
-	at      map[uint64]int32 // place of a commit, by repository and id
-	parents [][]int32
+	start   []int32 // by number: where the parents begin in the list, up to where those of the next do
+	parents []int32
+	seen    []int32 // by number: the last search that came by
+	search  int32
 }
 
-// graph reads the commits of repositories from a number on. A million of them take some
-// 100 MiB; so they are found by a hash with a seed that nobody knows, and not by their ids.
-func (v *View) graph(ctx context.Context, repos map[int64]bool, from int64) (*graph, error) {
-	g := &graph{seed: maphash.MakeSeed(), at: map[uint64]int32{}}
-	rows, err := v.Store.QueryContext(ctx, "SELECT id, repo, oid, parents FROM commits WHERE id >= ? AND run <= ? ORDER BY id", from, v.Run)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var oid, parents []byte
-	for rows.Next() {
-		var id, repo int64
-		if err := rows.Scan(&id, &repo, &oid, &parents); err != nil {
-			return nil, err
+// lineage reads the graph of repositories, of commits up to a last one.
+func (v *View) lineage(ctx context.Context, repos map[int64]bool, last int64) (*graph, error) {
+	g := &graph{start: make([]int32, 0, last+2), parents: make([]int32, 0, last+last/8)}
+	err := v.spans(ctx, "parents", func(s *span) error {
+		if !repos[s.repo] {
+			return nil
 		}
-		if !repos[repo] {
-			continue
-		}
-		var above []int32
-		for p := range slices.Chunk(parents, len(oid)) {
-			if place, ok := g.at[g.key(repo, p)]; ok {
-				above = append(above, place)
-			}
-		}
-		g.at[g.key(repo, oid)] = int32(len(g.ids))
-		g.ids, g.parents = append(g.ids, id), append(g.parents, above)
-	}
-	return g, rows.Err()
+		g.fill(s.first)
+		return s.appendTo(g)
+	})
+	g.fill(int64(len(g.start)) + 1)
+	return g, err
 }
 
-func (g *graph) key(repo int64, oid []byte) uint64 {
-	var h maphash.Hash
-	h.SetSeed(g.seed)
-	maphash.WriteComparable(&h, repo)
-	h.Write(oid)
-	return h.Sum64()
+// fill passes over commits up to a number.
+func (g *graph) fill(to int64) {
+	for int64(len(g.start)) < to {
+		g.start = append(g.start, int32(len(g.parents)))
+	}
 }
 
-// place is where a commit stands, by its number.
-func (g *graph) place(id int64) (int, bool) { return slices.BinarySearch(g.ids, id) }
-
-// from tells of each commit from which of up to 64 others one gets to it, as bits.
-func (g *graph) from(starts []int32) []uint64 {
-	bits := make([]uint64, len(g.ids))
-	for i, at := range starts {
-		bits[at] |= 1 << i
+func (g *graph) of(id int64) []int32 {
+	if id < 0 || id+1 >= int64(len(g.start)) {
+		return nil
 	}
-	for i := len(g.ids) - 1; i >= 0; i-- {
-		if bits[i] != 0 {
-			for _, p := range g.parents[i] {
-				bits[p] |= bits[i]
+	return g.parents[g.start[id]:g.start[id+1]]
+}
+
+// from tells of each commit, by number, from which of up to 64 others in its repository
+// one gets to it, as bits.
+func (g *graph) from(starts func(mark func(id int64, bit int))) []uint64 {
+	bits := make([]uint64, len(g.start))
+	starts(func(id int64, bit int) {
+		if id < int64(len(bits)) {
+			bits[id] |= 1 << bit
+		}
+	})
+	for id := len(bits) - 1; id >= 0; id-- {
+		if here := bits[id]; here != 0 {
+			for _, p := range g.of(int64(id)) {
+				bits[p] |= here
 			}
 		}
 	}
@@ -77,136 +66,215 @@ func (g *graph) from(starts []int32) []uint64 {
 
 // descends reports whether one gets from a commit to another that is above it.
 func (g *graph) descends(from, to int64) bool {
-	a, ok := g.place(from)
-	b, there := g.place(to)
-	if !ok || !there || a <= b {
-		return false
+	if g.seen == nil {
+		g.seen = make([]int32, len(g.start))
 	}
-	seen, open := map[int32]bool{}, []int32{int32(a)}
+	g.search++
+	open := []int32{int32(from)}
 	for len(open) > 0 {
 		next := open[len(open)-1]
 		open = open[:len(open)-1]
-		if next == int32(b) {
-			return true
-		}
-		if next > int32(b) && !seen[next] {
-			seen[next] = true
-			open = append(open, g.parents[next]...)
+		for _, p := range g.of(int64(next)) {
+			if int64(p) == to {
+				return true
+			}
+			if int64(p) > to && g.seen[p] != g.search {
+				g.seen[p] = g.search
+				open = append(open, p)
+			}
 		}
 	}
 	return false
 }
 
+// lineage is the graph of the repositories of all that was found.
+func (k *kinship) lineage(ctx context.Context, ids []int64) (*graph, error) {
+	repos, new := k.graphOf, false
+	if repos == nil {
+		repos = map[int64]bool{}
+	}
+	for _, id := range ids {
+		if repo := k.members[id].repo; !repos[repo] {
+			repos[repo], new = true, true
+		}
+	}
+	if new {
+		g, err := k.view.lineage(ctx, repos, int64(len(k.members)))
+		if err != nil {
+			return nil, err
+		}
+		k.graph, k.graphOf = g, repos
+	}
+	return k.graph, nil
+}
+
 // An ending is a ref of a repository, at the commit where it ends.
 type ending struct {
-	repo int64
 	name string
-	at   int32
+	id   int64
+}
+
+// endings are the refs of all repositories that end at commits of the index, in the order
+// of their names.
+func (k *kinship) endings(ctx context.Context) (map[int64][]ending, error) {
+	if k.ends != nil {
+		return k.ends, nil
+	}
+	k.ends = map[int64][]ending{}
+	return k.ends, eachRow(ctx, k.view.Store, func(rows *sql.Rows) error {
+		var repo int64
+		var e ending
+		err := rows.Scan(&repo, &e.name, &e.id)
+		k.ends[repo] = append(k.ends[repo], e)
+		return err
+	}, `SELECT t.repo, t.ref, c.id FROM tip t JOIN commits c ON c.oid = t.commit_oid AND c.repo = t.repo WHERE t.ref <> 'HEAD' AND t.run =
+		(SELECT max(run) FROM tip WHERE repo = t.repo AND ref = t.ref AND run <= ?) ORDER BY t.repo, t.ref`, k.view.Run)
 }
 
 // refs tells which branches and tags contain the carriers, and in which of them they are
 // undone: where the revert is contained, too.
 func (k *kinship) refs(ctx context.Context, carriers []Carrier) error {
-	repos, first := map[int64]bool{}, int64(1<<63-1)
-	for _, c := range carriers {
-		repos[c.member.Repo], first = true, min(first, c.member.Commit)
+	g, err := k.lineage(ctx, k.found)
+	if err != nil {
+		return err
+	}
+	ends, err := k.endings(ctx)
+	if err != nil {
+		return err
+	}
+	undoers, err := k.undoers(ctx, g)
+	if err != nil {
+		return err
+	}
+	most := 0
+	for _, list := range ends {
+		most = max(most, len(list))
 	}
 	for i := range carriers {
 		carriers[i].Refs, carriers[i].UndoneIn = []string{}, []string{}
 	}
-	g, err := k.view.graph(ctx, repos, first)
-	if err != nil {
-		return err
-	}
-	endings, err := k.endings(ctx, g, repos)
-	if err != nil {
-		return err
-	}
-	undoers := k.undoers(g)
-	for part := range slices.Chunk(endings, 64) {
-		starts := make([]int32, len(part))
-		for i, e := range part {
-			starts[i] = e.at
-		}
-		bits := g.from(starts)
-		of := func(id int64) uint64 {
-			if at, ok := g.place(id); ok {
-				return bits[at]
+	for at := 0; at < most; at += 64 { // of each repository as many at once
+		bits := g.from(func(mark func(int64, int)) {
+			for _, list := range ends {
+				for i, e := range cut64(list, at) {
+					mark(e.id, i)
+				}
 			}
-			return 0
-		}
-		var undone func(id int64) uint64
-		undone = func(id int64) (in uint64) {
-			for _, by := range undoers[id] {
-				in |= of(id) & of(by) &^ undone(by)
-			}
-			return in
-		}
+		})
+		undone := undoneIn(bits, undoers)
+		named := map[int64]map[uint64][]string{} // most stand in the same refs, and share the words
 		for i := range carriers {
 			c := &carriers[i]
-			in, out := of(c.member.Commit), undone(c.member.Commit)
-			for n, e := range part {
-				if in>>n&1 == 1 {
-					c.Refs = append(c.Refs, e.name)
-				}
-				if out>>n&1 == 1 {
-					c.UndoneIn = append(c.UndoneIn, e.name)
-				}
+			repo := c.member.repo
+			if named[repo] == nil {
+				named[repo] = map[uint64][]string{}
 			}
+			c.Refs = joined(c.Refs, names(named[repo], cut64(ends[repo], at), bits[c.member.commit]))
+			c.UndoneIn = joined(c.UndoneIn, names(named[repo], cut64(ends[repo], at), undone(c.member.commit)))
 		}
 	}
 	return nil
 }
 
-// endings are the refs of repositories that end at a commit of the graph, in a fixed order.
-func (k *kinship) endings(ctx context.Context, g *graph, repos map[int64]bool) (list []ending, err error) {
-	for _, repo := range slices.Sorted(maps.Keys(repos)) {
-		tips, err := k.view.Tips(ctx, repo)
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range slices.Sorted(maps.Keys(tips)) {
-			if at, ok := g.at[g.key(repo, []byte(tips[name]))]; ok && name != "HEAD" {
-				list = append(list, ending{repo, name, at})
-			}
+func cut64(list []ending, at int) []ending {
+	if at >= len(list) {
+		return nil
+	}
+	return list[at:min(at+64, len(list))]
+}
+
+// joined is both lists, and the memory of the second where the first is empty.
+func joined(a, b []string) []string {
+	if len(a) == 0 && len(b) > 0 {
+		return slices.Clip(b)
+	}
+	return append(a, b...)
+}
+
+// names spells the refs whose bits are set.
+func names(known map[uint64][]string, list []ending, bits uint64) []string {
+	if found, ok := known[bits]; ok {
+		return found
+	}
+	var words []string
+	for i, e := range list {
+		if bits>>i&1 == 1 {
+			words = append(words, e.name)
 		}
 	}
-	return list, nil
+	known[bits] = words
+	return words
+}
+
+// undoneIn tells, of a commit, the refs in which it is undone. Answers are remembered: a
+// message can name many, and they again.
+func undoneIn(bits []uint64, undoers map[int64][]int64) func(id int64) uint64 {
+	known := map[int64]uint64{}
+	var undone func(id int64) uint64
+	undone = func(id int64) (in uint64) {
+		all := undoers[id]
+		if len(all) == 0 {
+			return 0
+		}
+		if found, ok := known[id]; ok {
+			return found
+		}
+		for _, by := range all {
+			in |= bits[id] & bits[by] &^ undone(by)
+		}
+		known[id] = in
+		return in
+	}
+	return undone
 }
 
 // undoers are, by commit, those that take it back: what names it, and what names another
 // with the same change and comes behind this one, as a revert that was picked with the
 // commit does.
-func (k *kinship) undoers(g *graph) map[int64][]int64 {
-	type same struct {
-		repo   int64
-		digest string
-	}
-	of := map[same]map[int64]bool{}
-	for _, m := range k.members {
-		if m.digest == nil {
-			continue
-		}
-		key := same{m.Repo, string(m.digest)}
-		for by := range m.undoneBy {
-			of[key] = with(of[key], by, true)
-		}
-	}
-	all := map[int64][]int64{}
-	for id, m := range k.members {
-		for by := range m.undoneBy {
-			all[id] = append(all[id], by)
-		}
-		if m.digest == nil {
-			continue
-		}
-		for by := range of[same{m.Repo, string(m.digest)}] {
-			if !hasKey(m.undoneBy, by) && by != id && g.descends(by, id) {
-				all[id] = append(all[id], by)
+func (k *kinship) undoers(ctx context.Context, g *graph) (map[int64][]int64, error) {
+	var undone, alike []int64
+	for _, id := range k.found {
+		if len(k.members[id].undoneBy) > 0 {
+			undone = append(undone, id)
+			if center := k.joined.like.center(id); center > 0 && k.joined.like.loose(center) && k.digests[id] != "" {
+				alike = append(alike, k.joined.like.of(center)...)
 			}
 		}
 	}
-	return all
+	if err := k.know(ctx, alike); err != nil {
+		return nil, err
+	}
+	all := map[int64][]int64{}
+	for _, id := range undone {
+		m := k.members[id]
+		like := k.alike(id)
+		for _, by := range slices.Sorted(maps.Keys(m.undoneBy)) {
+			all[id] = append(all[id], by)
+			for _, other := range like {
+				o := k.members[other]
+				if o != nil && o.repo == m.repo && other != id && other != by && !hasKey(o.undoneBy, by) && !slices.Contains(all[other], by) && g.descends(by, other) {
+					all[other] = append(all[other], by)
+				}
+			}
+		}
+	}
+	return all, nil
+}
+
+// alike are the commits with the same change as one, and it.
+func (k *kinship) alike(id int64) (ids []int64) {
+	if center := k.joined.same.center(id); center > 0 {
+		ids = k.joined.same.of(center)
+	}
+	if center := k.joined.like.center(id); center > 0 && k.digests[id] != "" {
+		for _, other := range k.joined.like.of(center) {
+			if k.digests[other] == k.digests[id] {
+				ids = append(ids, other)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // Touched is a file that a carrier touches.
@@ -220,68 +288,115 @@ type Touched struct {
 
 // files tells what the carriers touch, and how often that was touched later.
 func (k *kinship) files(ctx context.Context, carriers []Carrier) error {
-	histories := map[int64][]touching{}
+	of, paths, all := map[int64]*Carrier{}, map[int64][]int64{}, map[int64]bool{}
 	for i := range carriers {
-		c := &carriers[i]
-		c.Files = []Touched{}
-		rows, err := k.view.Store.QueryContext(ctx, `SELECT p.id, p.name, coalesce(t.added, -1), coalesce(t.deleted, -1) FROM touch t JOIN path p ON p.id = t.path
-			WHERE t.commit_id = ? ORDER BY p.name`, c.member.Commit)
-		if err != nil {
-			return err
-		}
-		paths := []int64{}
-		for rows.Next() {
-			var path int64
+		carriers[i].Files = []Touched{}
+		of[carriers[i].member.commit] = &carriers[i]
+	}
+	for part := range slices.Chunk(slices.Sorted(maps.Keys(of)), askedAtOnce) {
+		if err := eachRow(ctx, k.view.Store, func(rows *sql.Rows) error {
+			var commit, path int64
 			var t Touched
-			if err := rows.Scan(&path, &t.Path, &t.Added, &t.Deleted); err != nil {
-				rows.Close()
-				return err
-			}
-			c.Files, paths = append(c.Files, t), append(paths, path)
-		}
-		rows.Close()
-		if err := rows.Err(); err != nil {
+			err := rows.Scan(&commit, &path, &t.Path, &t.Added, &t.Deleted)
+			c := of[commit]
+			c.Files, paths[commit], all[path] = append(c.Files, t), append(paths[commit], path), true
+			return err
+		}, `SELECT t.commit_id, p.id, p.name, coalesce(t.added, -1), coalesce(t.deleted, -1) FROM json_each(?) s JOIN touch t ON t.commit_id = s.value JOIN path p ON p.id = t.path
+			ORDER BY p.name`, asJSON(part)); err != nil {
 			return err
 		}
-		for n, path := range paths {
-			if _, ok := histories[path]; !ok {
-				if histories[path], err = k.touching(ctx, path); err != nil {
-					return err
-				}
-			}
-			all := histories[path]
-			from, _ := slices.BinarySearchFunc(all, c.member.Committed+1, func(t touching, at int64) int { return int(min(max(t.committed-at, -1), 1)) })
-			c.Files[n].Later = len(all) - from
-			if from < len(all) {
-				c.Files[n].Last = all[len(all)-1].oid.String()
-			}
-		}
 	}
-	return nil
-}
-
-// A touching is a commit that touched a file.
-type touching struct {
-	committed int64
-	oid       change.ID
-}
-
-// touching lists them by time.
-func (k *kinship) touching(ctx context.Context, path int64) (all []touching, err error) {
-	rows, err := k.view.Store.QueryContext(ctx, `SELECT c.committed, c.oid FROM touch t JOIN commits c ON c.id = t.commit_id WHERE t.path = ? AND c.run <= ?
-		AND coalesce((SELECT present FROM presence p WHERE p.commit_id = c.id AND p.run <= ? ORDER BY p.run DESC LIMIT 1), 1) ORDER BY c.committed, c.id`, path, k.view.Run, k.view.Run)
+	times, err := k.times(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var t touching
-		var oid []byte
-		if err := rows.Scan(&t.committed, &oid); err != nil {
-			return nil, err
+	by := map[int64][]fileOf{}
+	for commit, list := range paths {
+		for n, path := range list {
+			by[path] = append(by[path], fileOf{times[commit], 0, &of[commit].Files[n]})
 		}
-		t.oid = change.ID(oid)
-		all = append(all, t)
 	}
-	return all, rows.Err()
+	for part := range slices.Chunk(slices.Sorted(maps.Keys(all)), askedAtOnce) {
+		if err := k.later(ctx, part, times, by); err != nil {
+			return err
+		}
+	}
+	return k.nameLast(ctx, by)
+}
+
+// A fileOf is a file as a carrier of some time touched it, and the number of the last
+// commit that did so later.
+type fileOf struct {
+	committed, last int64
+	*Touched
+}
+
+// times are the times of all commits that a ref reaches, by number; others are before all.
+func (k *kinship) times(ctx context.Context) ([]int64, error) {
+	times := make([]int64, len(k.members))
+	for i := range times {
+		times[i] = -1 << 62
+	}
+	err := k.view.Entries(ctx, false, func(_ int, e *Entry) {
+		if e.Commit < int64(len(times)) {
+			times[e.Commit] = e.Committed
+		}
+	})
+	return times, err
+}
+
+// later counts, for some paths, the commits behind each of their carriers.
+func (k *kinship) later(ctx context.Context, paths []int64, times []int64, by map[int64][]fileOf) error {
+	type touching struct{ committed, commit int64 }
+	var at int64
+	var all []touching
+	count := func() {
+		slices.SortFunc(all, func(a, b touching) int {
+			return cmp.Or(cmp.Compare(a.committed, b.committed), cmp.Compare(a.commit, b.commit))
+		})
+		for i, f := range by[at] {
+			from, _ := slices.BinarySearchFunc(all, f.committed+1, func(t touching, at int64) int { return cmp.Compare(t.committed, at) })
+			if f.Later = len(all) - from; f.Later > 0 {
+				by[at][i].last = all[len(all)-1].commit
+			}
+		}
+		all = all[:0]
+	}
+	err := eachRow(ctx, k.view.Store, func(rows *sql.Rows) error {
+		var path, commit int64
+		err := rows.Scan(&path, &commit)
+		if path != at {
+			count()
+		}
+		at = path
+		if commit < int64(len(times)) && times[commit] > -1<<62 {
+			all = append(all, touching{times[commit], commit})
+		}
+		return err
+	}, "SELECT t.path, t.commit_id FROM json_each(?) s JOIN touch t ON t.path = s.value ORDER BY s.value, t.commit_id", asJSON(paths))
+	count()
+	return err
+}
+
+// nameLast finds the ids of the last commits.
+func (k *kinship) nameLast(ctx context.Context, by map[int64][]fileOf) error {
+	of := map[int64][]*Touched{}
+	for _, list := range by {
+		for _, f := range list {
+			if f.last > 0 {
+				of[f.last] = append(of[f.last], f.Touched)
+			}
+		}
+	}
+	rest := slices.Sorted(maps.Keys(of))
+	return k.view.spans(ctx, "ids", func(s *span) error {
+		n, _ := slices.BinarySearch(rest, s.first+int64(s.count))
+		for i, id := range s.hexOf(rest[:n]) {
+			for _, t := range of[rest[i]] {
+				t.Last = id
+			}
+		}
+		rest = rest[n:]
+		return nil
+	})
 }

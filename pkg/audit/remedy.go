@@ -3,6 +3,7 @@ package audit
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"maps"
 	"slices"
 
@@ -26,7 +27,7 @@ type Alive struct {
 func byRepository(carriers []Carrier) (repos []int64, in map[int64][]int) {
 	in = map[int64][]int{}
 	for i, c := range carriers {
-		in[c.member.Repo] = append(in[c.member.Repo], i)
+		in[c.member.repo] = append(in[c.member.repo], i)
 	}
 	return slices.Sorted(maps.Keys(in)), in
 }
@@ -38,7 +39,11 @@ func (k *kinship) living(ctx context.Context, carriers []Carrier) error {
 		of := map[change.ID]*Carrier{}
 		for _, i := range in[id] {
 			carriers[i].Living = []Alive{}
-			of[carriers[i].member.oid] = &carriers[i]
+			id, err := change.ParseID(carriers[i].Commit)
+			if err != nil {
+				return err
+			}
+			of[id] = &carriers[i]
 		}
 		tips, err := k.view.Tips(ctx, id)
 		if err != nil {
@@ -57,7 +62,10 @@ func (k *kinship) living(ctx context.Context, carriers []Carrier) error {
 				break
 			}
 			if err := k.livingAt(ctx, o, id, ref, tip, of); err != nil {
-				return err
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				k.leave("%s: lines that live at %s were not all found: %v", k.view.Repositories[id].Name, ref, err)
 			}
 		}
 		for _, c := range of {
@@ -103,8 +111,8 @@ func (k *kinship) livingAt(ctx context.Context, o *opened, id int64, ref string,
 func (k *kinship) alive(c *Carrier, ref, path string, lines int) Alive {
 	a := Alive{Ref: ref, Path: path, Lines: lines, Most: lines}
 	ai, counted := 0, c.How == OfRecord
-	for _, u := range c.member.Uses {
-		if k.seeker.hit[u.Use] {
+	for _, u := range c.member.uses {
+		if k.seeker.hit.has(u.Use) {
 			ai, counted = ai+max(u.AI, 0), counted && u.AI >= 0
 		}
 	}
@@ -116,54 +124,64 @@ func (k *kinship) alive(c *Carrier, ref, path string, lines int) Alive {
 
 // owners tells who owns the files of the carriers.
 func (k *kinship) owners(ctx context.Context, carriers []Carrier) error {
+	paths, err := k.paths(ctx, carriers)
+	if err != nil {
+		return err
+	}
 	repos, in := byRepository(carriers)
 	for _, id := range repos {
-		rules, err := k.rules(ctx, id)
+		book, err := k.ownersAt(ctx, id)
 		if err != nil {
 			return err
 		}
 		for _, i := range in[id] {
 			c := &carriers[i]
 			all := map[string]bool{}
-			paths, err := k.paths(ctx, c)
-			if err != nil {
-				return err
+			for _, a := range c.Living {
+				paths[i] = append(paths[i], a.Path)
 			}
-			for _, path := range paths {
-				for _, o := range rules.Of(path) {
+			for _, path := range paths[i] {
+				for _, o := range book.of(path) {
 					all[o] = true
 				}
 			}
-			c.Owners, c.rules = append([]string{}, slices.Sorted(maps.Keys(all))...), rules
+			c.Owners, c.book = append([]string{}, slices.Sorted(maps.Keys(all))...), book
+		}
+		if book.over() {
+			k.leave("%s: its CODEOWNERS takes too long to look up all files in; some have no owners here", k.view.Repositories[id].Name)
 		}
 	}
 	return nil
 }
 
-// paths are the files of a carrier, and those where its lines live.
-func (k *kinship) paths(ctx context.Context, c *Carrier) (paths []string, err error) {
-	for _, a := range c.Living {
-		paths = append(paths, a.Path)
+// paths are the files that the carriers touch.
+func (k *kinship) paths(ctx context.Context, carriers []Carrier) ([][]string, error) {
+	paths, at := make([][]string, len(carriers)), map[int64]int{}
+	for i := range carriers {
+		if at[carriers[i].member.commit] = i; carriers[i].Files != nil {
+			for _, f := range carriers[i].Files {
+				paths[i] = append(paths[i], f.Path)
+			}
+			delete(at, carriers[i].member.commit)
+		}
 	}
-	rows, err := k.view.Store.QueryContext(ctx, "SELECT p.name FROM touch t JOIN path p ON p.id = t.path WHERE t.commit_id = ?", c.member.Commit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var path string
-		if err := rows.Scan(&path); err != nil {
+	for part := range slices.Chunk(slices.Sorted(maps.Keys(at)), askedAtOnce) {
+		if err := eachRow(ctx, k.view.Store, func(rows *sql.Rows) error {
+			var commit int64
+			var path string
+			err := rows.Scan(&commit, &path)
+			paths[at[commit]] = append(paths[at[commit]], path)
+			return err
+		}, "SELECT t.commit_id, p.name FROM json_each(?) s JOIN touch t ON t.commit_id = s.value JOIN path p ON p.id = t.path", asJSON(part)); err != nil {
 			return nil, err
 		}
-		paths = append(paths, path)
 	}
-	slices.Sort(paths)
-	return slices.Compact(paths), rows.Err()
+	return paths, nil
 }
 
-// rules are the CODEOWNERS of a repository's default branch; the first file that is there
-// counts.
-func (k *kinship) rules(ctx context.Context, id int64) (Owners, error) {
+// ownersAt are the CODEOWNERS of a repository's default branch; the first file that is
+// there counts.
+func (k *kinship) ownersAt(ctx context.Context, id int64) (*ownerBook, error) {
 	r := k.view.Repositories[id]
 	tips, err := k.view.Tips(ctx, id)
 	if err != nil {
@@ -172,12 +190,13 @@ func (k *kinship) rules(ctx context.Context, id int64) (Owners, error) {
 	tip, ok := tips[r.Default]
 	o, err := k.at(ctx, id)
 	if err != nil || o == nil || !ok {
-		return nil, err
+		return newOwnerBook(nil), err
 	}
 	for _, name := range ownersFiles {
 		content, blob, err := repo.FileAt(o.objects, tip, name, maxOwners)
 		if err != nil {
-			return nil, err
+			k.leave("%s: %s was not read: %v", r.Name, name, err)
+			return newOwnerBook(nil), ctx.Err()
 		}
 		if blob == "" {
 			continue
@@ -185,9 +204,9 @@ func (k *kinship) rules(ctx context.Context, id int64) (Owners, error) {
 		if content == nil {
 			k.leave("%s: %s is larger than %d bytes and was not read", r.Name, name, maxOwners)
 		}
-		return ParseOwners(content), nil
+		return newOwnerBook(ParseOwners(content)), nil
 	}
-	return nil, nil
+	return newOwnerBook(nil), nil
 }
 
 // inverses tries to take the carriers back, each alone, at the default branch.
@@ -210,22 +229,32 @@ const (
 )
 
 func (k *kinship) tryInverse(ctx context.Context, c *Carrier) (string, error) {
-	if c.member.parents != 1 {
-		return "not tried: it has no parent, or several", nil
-	}
-	tips, err := k.view.Tips(ctx, c.member.Repo)
+	id, err := change.ParseID(c.Commit)
 	if err != nil {
 		return "", err
 	}
-	tip, ok := tips[k.view.Repositories[c.member.Repo].Default]
-	o, err := k.at(ctx, c.member.Repo)
+	var one bool
+	if err := k.view.Store.QueryRowContext(ctx, "SELECT length(parents) = length(oid) FROM commits WHERE id = ?", c.member.commit).Scan(&one); err != nil {
+		return "", err
+	}
+	if !one {
+		return "not tried: it has no parent, or several", nil
+	}
+	tips, err := k.view.Tips(ctx, c.member.repo)
+	if err != nil {
+		return "", err
+	}
+	tip, ok := tips[k.view.Repositories[c.member.repo].Default]
+	o, err := k.at(ctx, c.member.repo)
 	switch {
 	case err != nil:
 		return "", err
-	case o == nil || !ok:
+	case o == nil:
+		return "not tried: the repository could not be read", nil
+	case !ok:
 		return "not tried: there is no default branch to try it on", nil
 	}
-	tree, clean, err := o.RevertTree(ctx, tip, c.member.oid)
+	tree, clean, err := o.RevertTree(ctx, tip, id)
 	if err != nil {
 		k.leave("%s: the inverse of %.10s: %v", c.Repository, c.Commit, err)
 		return "not tried: git could not", ctx.Err()
@@ -233,7 +262,8 @@ func (k *kinship) tryInverse(ctx context.Context, c *Carrier) (string, error) {
 	before, err := repo.TreeOf(o.objects, tip)
 	switch {
 	case err != nil:
-		return "", err
+		k.leave("%s: the inverse of %.10s: %v", c.Repository, c.Commit, err)
+		return "not tried: git could not", ctx.Err()
 	case !clean:
 		return InverseConflict, nil
 	case tree == before:
@@ -264,7 +294,7 @@ func work(carriers []Carrier) []WorkItem {
 		p := place{c.Repository, path}
 		w := items[p]
 		if w == nil {
-			w = &WorkItem{Repository: c.Repository, Path: path, Owners: append([]string{}, c.rules.Of(path)...)}
+			w = &WorkItem{Repository: c.Repository, Path: path, Owners: append([]string{}, c.book.of(path)...)}
 			items[p], refs[p], living[p] = w, map[string]bool{}, map[string]int{}
 		}
 		if !slices.Contains(w.Commits, c.Commit) {
@@ -336,9 +366,9 @@ func (k *kinship) replay(carriers []Carrier) *Replay {
 	for _, c := range carriers {
 		var worst [2]*Approval
 		use := ""
-		for _, u := range c.member.Uses {
+		for _, u := range c.member.uses {
 			for i, a := range sides {
-				if said := a.Of(&c.member.Entry, u.Use); worst[i] == nil || worst[i].Allowed && !said.Allowed {
+				if said := a.Of(c.member.entry(), u.Use); worst[i] == nil || worst[i].Allowed && !said.Allowed {
 					worst[i] = said
 					if i == 1 || !said.Allowed {
 						use = spelt(k.view.Uses[u.Use].Tool.Name) + " " + k.view.Uses[u.Use].Model.ID()

@@ -2,11 +2,10 @@ package audit
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
 )
@@ -22,46 +21,28 @@ const (
 // left the default branch up to any commit of it. It asks of branches that still stand,
 // since what no ref reaches any more carries nothing.
 func (k *kinship) squashed(ctx context.Context, ids []int64) (fresh []int64, err error) {
-	by := map[int64]map[int64]bool{}
-	for _, id := range ids {
-		if m := k.members[id]; m != nil && m.how != "" {
-			by[m.Repo] = with(by[m.Repo], id, true)
-		}
-	}
-	for _, repo := range slices.Sorted(maps.Keys(by)) {
-		found, err := k.squashedIn(ctx, repo, by[repo])
-		if err != nil {
-			return nil, err
-		}
-		fresh = append(fresh, found...)
-	}
-	return fresh, nil
-}
-
-func (k *kinship) squashedIn(ctx context.Context, repo int64, carriers map[int64]bool) (fresh []int64, err error) {
-	tips, err := k.view.Tips(ctx, repo)
-	if err != nil {
+	if err := k.unmerged(ctx, ids); err != nil {
 		return nil, err
 	}
-	main, ok := tips[k.view.Repositories[repo].Default]
-	if !ok {
-		return nil, nil
+	carriers := map[int64]bool{}
+	for _, c := range k.chains {
+		for _, id := range c.links {
+			if _, ok := slices.BinarySearch(ids, id); ok && k.members[id].how != "" {
+				carriers[id] = true
+			}
+		}
 	}
-	chains, err := k.chains(ctx, repo, main, tips)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range chains {
+	for _, c := range k.chains {
 		oldest := -1
-		for i, l := range c {
-			if carriers[l.id] {
+		for i, id := range c.links {
+			if carriers[id] {
 				oldest = i
 			}
 		}
 		if oldest < 0 {
 			continue
 		}
-		found, err := k.squashesOf(ctx, repo, main, c, oldest, carriers)
+		found, err := k.squashesOf(ctx, c, oldest, carriers)
 		if err != nil {
 			return nil, err
 		}
@@ -70,84 +51,100 @@ func (k *kinship) squashedIn(ctx context.Context, repo int64, carriers map[int64
 	return fresh, nil
 }
 
-// A link is a commit of a chain: commits with one parent each, the tip first.
-type link struct {
-	id          int64
-	oid, parent change.ID
+// A chain is the commits of a branch that its default branch does not have, the tip first.
+type chain struct {
+	repo  int64
+	links []int64
+	fork  int64  // the commit of the default branch on which it stands; 0 for none
+	why   string // there is none
 }
 
-func (k *kinship) chains(ctx context.Context, repo int64, main change.ID, tips map[string]change.ID) (chains [][]link, err error) {
-	ends := []string{}
-	for _, tip := range tips {
-		if tip != main {
-			ends = append(ends, tip.String())
-		}
+// unmerged finds the chains of the repositories of some commits.
+func (k *kinship) unmerged(ctx context.Context, ids []int64) error {
+	before := k.graph
+	g, err := k.lineage(ctx, ids)
+	if err != nil || g == before {
+		return err
 	}
-	slices.Sort(ends)
-	ends = slices.Compact(ends)
-	if len(ends) == 0 {
-		return nil, nil
-	}
-	rows, err := k.view.Store.QueryContext(ctx, `WITH RECURSIVE walk(tip, n, id, oid, parents) AS (
-		SELECT c.id, 0, c.id, c.oid, c.parents FROM json_each(?1) s JOIN commits c ON c.oid = unhex(s.value) AND c.repo = ?2
-		UNION ALL SELECT w.tip, w.n + 1, c.id, c.oid, c.parents FROM walk w JOIN commits c ON c.oid = w.parents AND c.repo = ?2 WHERE w.n < ?3)
-		SELECT tip, id, oid, parents FROM walk WHERE length(parents) = length(oid) ORDER BY tip, n`, asJSON(ends), repo, maxChain)
+	ends, err := k.endings(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer rows.Close()
-	last := int64(0)
-	for rows.Next() {
-		var tip int64
-		var l link
-		var oid, parent []byte
-		if err := rows.Scan(&tip, &l.id, &oid, &parent); err != nil {
-			return nil, err
+	merged := g.from(func(mark func(int64, int)) {
+		for repo, list := range ends {
+			for _, e := range list {
+				if e.name == k.view.Repositories[repo].Default {
+					mark(e.id, 0)
+				}
+			}
 		}
-		l.oid, l.parent = change.ID(oid), change.ID(parent)
-		if tip != last {
-			chains = append(chains, nil)
+	})
+	k.chains = nil
+	for _, repo := range slices.Sorted(maps.Keys(k.graphOf)) {
+		tips := map[int64]bool{}
+		for _, e := range ends[repo] {
+			tips[e.id] = true
 		}
-		last = tip
-		chains[len(chains)-1] = append(chains[len(chains)-1], l)
+		if !slices.ContainsFunc(ends[repo], func(e ending) bool { return e.name == k.view.Repositories[repo].Default }) {
+			continue
+		}
+		for _, tip := range slices.Sorted(maps.Keys(tips)) {
+			if c := g.chain(tip, merged); len(c.links) > 0 {
+				c.repo = repo
+				k.chains = append(k.chains, c)
+			}
+		}
 	}
-	return chains, rows.Err()
+	return nil
+}
+
+// chain goes from a tip up to what is merged.
+func (g *graph) chain(tip int64, merged []uint64) (c chain) {
+	is := func(id int64) bool { return id < int64(len(merged)) && merged[id] != 0 }
+	for id := tip; !is(id); {
+		if len(c.links) == maxChain {
+			c.why = fmt.Sprintf("it has more than %d commits", maxChain)
+			return c
+		}
+		above := g.of(id)
+		if len(above) > 1 {
+			c.why = "it has merges"
+			return c
+		}
+		c.links = append(c.links, id)
+		if len(above) == 0 {
+			c.why = "it has no base with the default branch"
+			return c
+		}
+		id = int64(above[0])
+		c.fork = id
+	}
+	return c
 }
 
 // squashesOf finds the squashes of a chain up to each of its commits that stand on the
 // oldest carrier, or are it.
-func (k *kinship) squashesOf(ctx context.Context, repo int64, main change.ID, chain []link, oldest int, carriers map[int64]bool) (fresh []int64, err error) {
-	o, err := k.at(ctx, repo)
+func (k *kinship) squashesOf(ctx context.Context, c chain, oldest int, carriers map[int64]bool) (fresh []int64, err error) {
+	o, err := k.at(ctx, c.repo)
 	if o == nil {
 		return nil, err
 	}
-	name := k.view.Repositories[repo].Name
-	out, err := o.Command(ctx, "merge-base", main.String(), chain[0].oid.String()).Output()
+	oids, err := k.oids(ctx, append(slices.Clone(c.links), c.fork))
 	if err != nil {
-		k.leave("%s: squashes of the branch that ends at %.10s are not looked for: it has no base with the default branch", name, chain[0].oid.String())
-		return nil, ctx.Err()
+		return nil, err
 	}
-	fork, err := change.ParseID(strings.TrimSpace(string(out)))
-	if err != nil {
-		return nil, fmt.Errorf("git merge-base: %w", err)
-	}
-	if chain[0].oid == fork { // merged
+	if c.why != "" {
+		k.leave("%s: squashes of the branch that ends at %.10s are not looked for: %s", k.view.Repositories[c.repo].Name, oids[c.links[0]].String(), c.why)
 		return nil, nil
 	}
-	if i := slices.IndexFunc(chain, func(l link) bool { return l.parent == fork }); i >= 0 {
-		chain = chain[:i+1]
-	} else {
-		k.leave("%s: squashes of the branch that ends at %.10s are not looked for: it has merges, or more than %d commits", name, chain[0].oid.String(), maxChain)
-		return nil, nil
-	}
-	for end := min(oldest, len(chain)-2); end >= 0; end-- { // of one commit alone it is the same change
-		parts := map[int64]bool{}
-		for _, l := range chain[end:] {
-			if carriers[l.id] {
-				parts[l.id] = true
+	for end := min(oldest, len(c.links)-2); end >= 0; end-- { // of one commit alone it is the same change
+		var parts []int64
+		for _, id := range c.links[end:] {
+			if carriers[id] {
+				parts = append(parts, id)
 			}
 		}
-		found, err := k.squashOf(ctx, o, fork, chain[end:], parts)
+		found, err := k.squashOf(ctx, o, oids[c.fork], oids[c.links[end]], parts)
 		if err != nil {
 			return nil, err
 		}
@@ -158,31 +155,36 @@ func (k *kinship) squashesOf(ctx context.Context, repo int64, main change.ID, ch
 
 // squashOf finds commits that change what a chain does, on top of where it forked. One
 // that carries what a part does touches a file of it.
-func (k *kinship) squashOf(ctx context.Context, o *opened, fork change.ID, chain []link, parts map[int64]bool) (fresh []int64, err error) {
-	digest, files, err := composed(o, fork, chain[0].oid)
+func (k *kinship) squashOf(ctx context.Context, o *opened, fork, tip change.ID, parts []int64) (fresh []int64, err error) {
+	digest, files, err := composed(o, fork, tip)
 	if err != nil {
-		k.leave("squashes of the branch up to %.10s are not looked for: %v", chain[0].oid.String(), err)
+		k.leave("squashes of the branch up to %.10s are not looked for: %v", tip.String(), err)
 		return nil, ctx.Err()
 	}
-	for part := range parts {
-		later, err := k.ties(ctx, map[string][]int64{strconv.FormatInt(part, 10): {part}}, fmt.Sprintf(`SELECT DISTINCT s.value, c.id, '' FROM json_each(?) s JOIN touch a ON a.commit_id = CAST(s.value AS INTEGER)
-			JOIN touch b ON b.path = a.path AND b.commit_id > a.commit_id JOIN commits c ON c.id = b.commit_id
-			WHERE c.files = %d AND length(c.parents) = length(c.oid) LIMIT %d`, files, maxSquashes))
+	for _, part := range parts {
+		var later []int64
+		err := eachRow(ctx, k.view.Store, func(rows *sql.Rows) error {
+			var id int64
+			err := rows.Scan(&id)
+			later = append(later, id)
+			return err
+		}, `SELECT DISTINCT c.id FROM touch a JOIN touch b ON b.path = a.path AND b.commit_id > a.commit_id JOIN commits c ON c.id = b.commit_id
+			WHERE a.commit_id = ? AND c.files = ? AND length(c.parents) = length(c.oid) LIMIT ?`, part, files, maxSquashes)
 		if err != nil {
 			return nil, err
 		}
 		if len(later) == maxSquashes {
-			k.leave("squashes of %.10s: only %d later commits on its files were looked at", k.members[part].oid.String(), maxSquashes)
+			k.leave("squashes of the branch up to %.10s: only %d later commits on its files were looked at", tip.String(), maxSquashes)
 		}
-		if err := k.load(ctx, ends(later)); err != nil {
+		if err := k.load(ctx, later); err != nil {
 			return nil, err
 		}
-		if err := k.digests(ctx, later); err != nil {
+		if err := k.know(ctx, later); err != nil {
 			return nil, err
 		}
-		for _, t := range later {
-			if m := k.members[t.to]; m != nil && string(m.digest) == digest && k.carry(t.to, Squashed, part) {
-				fresh = append(fresh, t.to)
+		for _, id := range later {
+			if k.digests[id] == digest && k.carry(id, Squashed, part) {
+				fresh = append(fresh, id)
 			}
 		}
 	}

@@ -3,6 +3,8 @@ package audit
 import (
 	"cmp"
 	"context"
+	"database/sql"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -78,7 +80,7 @@ type Carrier struct {
 	Commit     string   `json:"commit"`
 	Date       string   `json:"date"`
 	How        string   `json:"how"`
-	Of         []string `json:"of"` // commits from which it came
+	Of         []string `json:"of"` // commits from which it came; of many with the same change some
 	Evidence   Evidence `json:"evidence"`
 	Uses       []string `json:"uses"`      // tool and model
 	Added      int      `json:"added"`     // lines; -1 when not known
@@ -95,7 +97,7 @@ type Carrier struct {
 	Inverse   string    `json:"inverse"`   // how taking it back goes at the default branch: clean, conflict, nothing, or why it was not tried
 
 	member *member
-	rules  Owners
+	book   *ownerBook
 }
 
 // An Undoing is a commit that says that it reverts others.
@@ -111,13 +113,15 @@ type Undoing struct {
 // Timetravel finds all commits that carry what is looked for: those of record, and what
 // became of them by picks, rebases, squashes and reverts.
 func (v *View) Timetravel(ctx context.Context, q Quest) (*Timetravel, error) {
-	s, err := v.seek(ctx, q)
+	k, err := v.seek(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("look back: %w", err)
 	}
-	k := &kinship{view: v, seeker: s, members: map[int64]*member{}, open: map[string]bool{}, opened: map[int64]*opened{}}
 	defer k.close()
 	if err := k.complete(ctx); err != nil {
+		return nil, fmt.Errorf("look back: %w", err)
+	}
+	if err := k.name(ctx); err != nil {
 		return nil, fmt.Errorf("look back: %w", err)
 	}
 	t := k.report()
@@ -154,16 +158,52 @@ func (k *kinship) tell(ctx context.Context, t *Timetravel) error {
 type seeker struct {
 	Quest
 	since, until int64
-	hit, might   map[int64]bool // uses that are asked for, and those that leave it open
-	in           map[int64]bool // repositories
+	hit, might   numbers        // uses that are asked for, and those that leave it open
+	in           numbers        // repositories
 	chosen       map[int64]bool // commits, where more is asked for than uses; else nil
 
-	record           []Entry
+	record           []int64
 	unknown, unnamed int64
 }
 
+// Numbers are some of a few.
+type numbers []bool
+
+func (n numbers) has(id int64) bool { return id >= 0 && id < int64(len(n)) && n[id] }
+
+func (n *numbers) set(id int64, to bool) {
+	for id >= int64(len(*n)) {
+		*n = append(*n, false)
+	}
+	(*n)[id] = to
+}
+
+// A gathering is what one reader of the ledger found. Members stand in large pieces of
+// memory: a million of them are no million objects.
+type gathering struct {
+	pieces           [][]member
+	uses             []EntryUse
+	unknown, unnamed int64
+}
+
+const piece = 4096
+
+func (g *gathering) keep(e *Entry, match match) {
+	if n := len(g.pieces); n == 0 || len(g.pieces[n-1]) == piece {
+		g.pieces = append(g.pieces, make([]member, 0, piece))
+	}
+	if len(g.uses)+len(e.Uses) > cap(g.uses) {
+		g.uses = make([]EntryUse, 0, max(piece, len(e.Uses)))
+	}
+	from := len(g.uses)
+	g.uses = append(g.uses, e.Uses...)
+	last := &g.pieces[len(g.pieces)-1]
+	*last = append(*last, member{commit: e.Commit, repo: e.Repo, committed: e.Committed, at: e.At, added: e.Added, uses: g.uses[from:len(g.uses):len(g.uses)],
+		evidence: e.Evidence, class: e.Class, merge: e.Merge, own: e.Own, match: match, ties: noTies})
+}
+
 // What a commit is to a quest by itself.
-type match int
+type match byte
 
 const (
 	isNone match = iota
@@ -172,9 +212,55 @@ const (
 	isUnnamed // its claims leave open what is asked for
 )
 
-// seek finds the commits of record, and counts those that may be some.
-func (v *View) seek(ctx context.Context, q Quest) (*seeker, error) {
-	s := &seeker{Quest: q, since: -1 << 62, until: 1<<63 - 1, hit: map[int64]bool{}, might: map[int64]bool{}, in: map[int64]bool{}}
+// seek finds the commits of record, and those that are bound to any, and counts those
+// that may be of record.
+func (v *View) seek(ctx context.Context, q Quest) (*kinship, error) {
+	s, err := v.seeker(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	k := &kinship{view: v, seeker: s, digests: map[int64]string{}, shapes: map[int64]map[string][]int64{}, settled: map[star]bool{}, opened: map[int64]*opened{}, open: map[string]bool{}}
+	if k.joined, err = v.bonds(ctx); err != nil {
+		return nil, err
+	}
+	readers := make([]gathering, Readers())
+	if err := v.Entries(ctx, false, func(n int, e *Entry) {
+		r, match := &readers[n], s.match(e)
+		switch match {
+		case isUnknown:
+			r.unknown++
+		case isUnnamed:
+			r.unnamed++
+		}
+		if match == isRecord || k.joined.bound(e.Commit) {
+			r.keep(e, match)
+		}
+	}); err != nil {
+		return nil, err
+	}
+	var last sql.NullInt64
+	if err := v.Store.QueryRowContext(ctx, "SELECT max(id) FROM commits").Scan(&last); err != nil {
+		return nil, err
+	}
+	k.members = make([]*member, last.Int64+1)
+	for _, r := range readers {
+		s.unknown, s.unnamed = s.unknown+r.unknown, s.unnamed+r.unnamed
+		for _, p := range r.pieces {
+			for i := range p {
+				k.members[p[i].commit] = &p[i]
+			}
+		}
+	}
+	for id, m := range k.members {
+		if m != nil && m.match == isRecord {
+			s.record = append(s.record, int64(id))
+		}
+	}
+	return k, nil
+}
+
+func (v *View) seeker(ctx context.Context, q Quest) (*seeker, error) {
+	s := &seeker{Quest: q, since: -1 << 62, until: 1<<63 - 1}
 	var err error
 	if s.chosen, err = v.chosen(ctx, q); err != nil {
 		return nil, err
@@ -186,39 +272,22 @@ func (v *View) seek(ctx context.Context, q Quest) (*seeker, error) {
 		s.until = q.Until.Unix()
 	}
 	for id, u := range v.Uses {
-		s.hit[id], s.might[id] = matchesUse(q.Tool, q.Model, u), mightBe(q.Tool, q.Model, u)
+		s.hit.set(id, matchesUse(q.Tool, q.Model, u))
+		s.might.set(id, mightBe(q.Tool, q.Model, u))
 	}
 	for id, r := range v.Repositories {
-		s.in[id] = q.Repository == "" || matches(q.Repository, r.Name)
+		s.in.set(id, q.Repository == "" || matches(q.Repository, r.Name))
 	}
-	readers := make([]seeker, Readers())
-	err = v.Entries(ctx, false, func(n int, e *Entry) {
-		switch r := &readers[n]; s.match(e) {
-		case isRecord:
-			kept := *e
-			kept.Uses, kept.Places = slices.Clone(e.Uses), nil
-			r.record = append(r.record, kept)
-		case isUnknown:
-			r.unknown++
-		case isUnnamed:
-			r.unnamed++
-		}
-	})
-	for _, r := range readers {
-		s.record = append(s.record, r.record...)
-		s.unknown, s.unnamed = s.unknown+r.unknown, s.unnamed+r.unnamed
-	}
-	slices.SortFunc(s.record, func(a, b Entry) int { return cmp.Compare(a.Commit, b.Commit) })
-	return s, err
+	return s, nil
 }
 
 func (s *seeker) match(e *Entry) match {
-	if e.Committed < s.since || e.Committed >= s.until || !s.in[e.Repo] {
+	if e.Committed < s.since || e.Committed >= s.until || !s.in.has(e.Repo) {
 		return isNone
 	}
 	hit, might := false, false
 	for _, u := range e.Uses {
-		hit, might = hit || s.hit[u.Use], might || s.might[u.Use]
+		hit, might = hit || s.hit.has(u.Use), might || s.might.has(u.Use)
 	}
 	switch {
 	case s.chosen[e.Commit] || s.chosen == nil && hit:
@@ -322,92 +391,97 @@ func (v *View) serversLike(ctx context.Context, pattern string) (string, error) 
 	return asJSON(names), rows.Err()
 }
 
+// name finds the ids of what is told of.
+func (k *kinship) name(ctx context.Context) error {
+	rest := k.found
+	return k.view.spans(ctx, "ids", func(s *span) error {
+		n, _ := slices.BinarySearch(rest, s.first+int64(s.count))
+		for i, id := range s.hexOf(rest[:n]) {
+			k.members[rest[i]].id = id
+		}
+		rest = rest[n:]
+		return nil
+	})
+}
+
 // report writes down what was found: by repository, then time.
 func (k *kinship) report() *Timetravel {
 	t := &Timetravel{Schema: TimetravelSchema, AsOf: k.view.AsOf, By: map[string]int64{}, Commits: []Carrier{}, Reverts: []Undoing{}, Open: []string{}}
-	names, list, date := k.useNames(), k.inOrder(), dates()
-	t.Commits = make([]Carrier, 0, len(list))
-	for _, m := range list {
+	stands := k.standing()
+	var carriers, reverts []*member
+	for _, id := range k.found {
+		m := k.members[id]
 		if m.how != "" {
-			t.By[m.how]++
-			t.Commits = append(t.Commits, k.carrier(m, names, date(m.Committed)))
+			carriers = append(carriers, m)
 		}
 		if len(m.reverts) > 0 {
-			u := Undoing{Repository: k.view.Repositories[m.Repo].Name, Commit: m.oid.String(), Date: dateOf(m.Committed), Of: k.idsOf(m.reverts), Whole: true, Undone: !k.standing(m.Commit)}
-			for id := range m.reverts {
-				u.Whole = u.Whole && k.members[id].undoneBy[m.Commit]
-			}
-			t.Reverts = append(t.Reverts, u)
+			reverts = append(reverts, m)
 		}
 	}
-	t.Bounds = k.bounds(int64(len(t.Commits)))
+	k.sort(carriers)
+	k.sort(reverts)
+	t.Commits = make([]Carrier, len(carriers))
+	uses, dates, names := map[string][]string{}, map[int64]string{}, map[int64]string{}
+	for id, r := range k.view.Repositories {
+		names[id] = r.Name
+	}
+	for i, m := range carriers {
+		day := floor(m.committed, 24*60*60)
+		if dates[day] == "" {
+			dates[day] = dateOf(m.committed)
+		}
+		c := Carrier{Repository: names[m.repo], Commit: m.id, Date: dates[day], How: m.how, Of: k.idsOf(m),
+			Evidence: m.evidence, Uses: k.usesOf(m, uses), Added: m.added, UndoneBy: []string{}, member: m}
+		for id, whole := range m.undoneBy {
+			if stands(id) {
+				c.UndoneBy = append(c.UndoneBy, k.members[id].id)
+				if whole {
+					c.Undone = "whole"
+				}
+			}
+		}
+		if len(c.UndoneBy) > 0 {
+			c.Undone = cmp.Or(c.Undone, "said")
+		}
+		slices.Sort(c.UndoneBy)
+		t.By[m.how]++
+		t.Commits[i] = c
+	}
+	for _, m := range reverts {
+		u := Undoing{Repository: k.view.Repositories[m.repo].Name, Commit: m.id, Date: dateOf(m.committed), Whole: true, Undone: !stands(m.commit)}
+		for id := range m.reverts {
+			u.Of = append(u.Of, k.members[id].id)
+			u.Whole = u.Whole && k.members[id].undoneBy[m.commit]
+		}
+		slices.Sort(u.Of)
+		t.Reverts = append(t.Reverts, u)
+	}
+	t.Bounds = k.bounds(carriers)
 	return t
 }
 
-// dates is dateOf, each day written once.
-func dates() func(seconds int64) string {
-	known := map[int64]string{}
-	return func(seconds int64) string {
-		day := seconds / 86400
-		if seconds < 0 { // rounded up
-			return dateOf(seconds)
-		}
-		if known[day] == "" {
-			known[day] = dateOf(seconds)
-		}
-		return known[day]
-	}
-}
+func floor(n, by int64) int64 { return n - (n%by+by)%by }
 
-// inOrder are the members that something is told of.
-func (k *kinship) inOrder() (list []*member) {
-	for _, m := range k.members {
-		if m.how != "" || len(m.reverts) > 0 {
-			list = append(list, m)
-		}
+// sort orders members by the names of their repositories, then time. Those of one
+// repository come mostly in that order.
+func (k *kinship) sort(list []*member) {
+	in := map[int64][]*member{}
+	for _, m := range list {
+		in[m.repo] = append(in[m.repo], m)
 	}
-	rank := map[int64]int{}
-	for id := range k.view.Repositories {
-		rank[id] = len(rank)
+	repos := slices.SortedFunc(maps.Keys(in), func(a, b int64) int { return cmp.Compare(k.view.Repositories[a].Name, k.view.Repositories[b].Name) })
+	list = list[:0]
+	for _, repo := range repos {
+		slices.SortFunc(in[repo], func(a, b *member) int { return cmp.Or(cmp.Compare(a.committed, b.committed), cmp.Compare(a.id, b.id)) })
+		list = append(list, in[repo]...)
 	}
-	byName := slices.SortedFunc(maps.Keys(rank), func(a, b int64) int {
-		return cmp.Compare(k.view.Repositories[a].Name, k.view.Repositories[b].Name)
-	})
-	for n, id := range byName {
-		rank[id] = n
-	}
-	slices.SortFunc(list, func(a, b *member) int {
-		return cmp.Or(cmp.Compare(rank[a.Repo], rank[b.Repo]), cmp.Compare(a.Committed, b.Committed), cmp.Compare(a.oid, b.oid))
-	})
-	return list
-}
-
-func (k *kinship) carrier(m *member, names map[int64]string, date string) Carrier {
-	c := Carrier{Repository: k.view.Repositories[m.Repo].Name, Commit: m.oid.String(), Date: date, How: m.how, Of: k.idsOf(m.of),
-		Evidence: m.Evidence, Uses: namesOf(m, names), Added: m.Added, UndoneBy: []string{}, member: m}
-	for id, whole := range m.undoneBy {
-		if k.standing(id) {
-			c.UndoneBy = append(c.UndoneBy, k.members[id].oid.String())
-			if whole {
-				c.Undone = "whole"
-			}
-		}
-	}
-	if len(c.UndoneBy) > 0 {
-		c.Undone = cmp.Or(c.Undone, "said")
-	}
-	slices.Sort(c.UndoneBy)
-	return c
 }
 
 // bounds takes those out of the unknown ones that turned out to be kin.
-func (k *kinship) bounds(least int64) Bounds {
-	b := Bounds{Least: least, Unknown: k.seeker.unknown, Unnamed: k.seeker.unnamed}
-	for _, m := range k.members {
-		if m.how == "" || m.how == OfRecord {
-			continue
-		}
-		switch k.seeker.match(&m.Entry) {
+func (k *kinship) bounds(carriers []*member) Bounds {
+	b := Bounds{Least: int64(len(carriers)), Unknown: k.seeker.unknown, Unnamed: k.seeker.unnamed}
+	for _, m := range carriers {
+		switch m.match {
 		case isUnknown:
 			b.Unknown--
 		case isUnnamed:
@@ -418,31 +492,34 @@ func (k *kinship) bounds(least int64) Bounds {
 	return b
 }
 
-// useNames spells all uses: tool and model.
-func (k *kinship) useNames() map[int64]string {
-	names := map[int64]string{}
-	for id, u := range k.view.Uses {
-		names[id] = spelt(u.Tool.Name) + " " + u.Model.ID()
+// usesOf spells the uses of a commit. Most have the same as another, and share the words.
+func (k *kinship) usesOf(m *member, known map[string][]string) []string {
+	var key [64]byte
+	at := key[:0]
+	for _, u := range m.uses {
+		at = binary.AppendUvarint(at, uint64(u.Use))
 	}
+	if names, ok := known[string(at)]; ok {
+		return names
+	}
+	names := []string{}
+	for _, use := range m.uses {
+		u := k.view.Uses[use.Use]
+		if name := spelt(u.Tool.Name) + " " + u.Model.ID(); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	known[string(at)] = names
 	return names
 }
 
-func namesOf(m *member, names map[int64]string) []string {
-	list := make([]string, 0, len(m.Uses))
-	for _, u := range m.Uses {
-		if name := names[u.Use]; !slices.Contains(list, name) {
-			list = append(list, name)
-		}
-	}
-	slices.Sort(list)
-	return list
-}
-
-func (k *kinship) idsOf(of map[int64]bool) []string {
+// idsOf are the commits from which a member came.
+func (k *kinship) idsOf(m *member) []string {
 	ids := []string{}
-	for id := range of {
-		if m := k.members[id]; m != nil {
-			ids = append(ids, m.oid.String())
+	for _, id := range m.of {
+		if id != m.commit {
+			ids = append(ids, k.members[id].id)
 		}
 	}
 	slices.Sort(ids)

@@ -30,7 +30,7 @@ func (k *kinship) tracer(ctx context.Context, o *opened, carriers map[change.ID]
 	var ids []int64
 	for oid, c := range carriers {
 		if c.How == OfRecord {
-			ids, byID[c.member.Commit] = append(ids, c.member.Commit), oid
+			ids, byID[c.member.commit] = append(ids, c.member.commit), oid
 		}
 	}
 	rows, err := k.view.Store.QueryContext(ctx, "SELECT j.commit_id, j.trace FROM json_each(?) s JOIN judgement j ON j.commit_id = s.value AND "+counts("j")+" WHERE j.trace <> ''",

@@ -115,6 +115,7 @@ func (w *writing) batch(ctx context.Context, commits []Commit) error {
 		}
 		rows := newRows(ctx, tx)
 		s := &strip{}
+		first, fresh := w.x.lastCommit+1, []*Commit{}
 		for i := range commits {
 			c := &commits[i]
 			for _, parent := range c.Parents {
@@ -129,8 +130,12 @@ func (w *writing) batch(ctx context.Context, commits []Commit) error {
 			if err := w.commit(ctx, tx, rows, s, c); err != nil {
 				return err
 			}
+			fresh = append(fresh, c)
 		}
 		if err := rows.flush(); err != nil {
+			return err
+		}
+		if err := w.writeSpan(ctx, tx, first, fresh); err != nil {
 			return err
 		}
 		if err := w.x.writeStrip(ctx, tx, w.place.id, s); err != nil {

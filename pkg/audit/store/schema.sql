@@ -187,6 +187,17 @@ CREATE TABLE strip (
 	places  BLOB NOT NULL             -- folders that the entries touch, in the same order
 );
 
+-- How commits hang together, of each transaction that added some, see span.go.
+CREATE TABLE span (
+	first   INTEGER PRIMARY KEY,      -- number of the first commit; those of the others follow
+	repo    INTEGER NOT NULL,
+	run     INTEGER NOT NULL,
+	count   INTEGER NOT NULL,
+	ids     BLOB NOT NULL,            -- commits.oid, one after the other
+	parents BLOB NOT NULL,
+	bonds   BLOB NOT NULL             -- which of them repeat or name which others
+);
+
 -- What was allowed, and decided.
 CREATE TABLE policy (                 -- of those of a repository, the latest since before a time was in force then
 	id      INTEGER PRIMARY KEY,

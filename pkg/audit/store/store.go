@@ -123,18 +123,26 @@ func ours(file string) error {
 var errForeign = errors.New("this is no index of gatekeeper; name another file with --db")
 
 // pragmas: a killed process loses nothing that was committed; a power cut may lose the
-// last transactions, which the next run reads again. 32 MiB of pages are kept in memory for each connection.
-var pragmas = []string{"busy_timeout(60000)", "journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-32768)", "temp_store(MEMORY)"}
+// last transactions, which the next run reads again.
+var pragmas = []string{"busy_timeout(60000)", "journal_mode(WAL)", "synchronous(NORMAL)", "temp_store(MEMORY)"}
+
+// What of pages is kept in memory for each connection: whoever writes comes back to them,
+// and a question reads most of them once.
+const (
+	pagesToWrite = "cache_size(-32768)"
+	pagesToAsk   = "cache_size(-8192)"
+)
 
 // mapped lets whoever only asks read the file without copying: up to a gigabyte of it,
 // wherever rows are looked up, not one after the other.
 const mapped = "mmap_size(1073741824)"
 
 func (s *Store) open(ctx context.Context, mode string) error {
-	q := url.Values{"mode": {mode}, "_pragma": slices.Clone(pragmas), "_txlock": {"immediate"}}
-	if mode != "rwc" {
-		q["_pragma"] = append(q["_pragma"], mapped)
+	pages := []string{pagesToAsk, mapped}
+	if mode == "rwc" {
+		pages = []string{pagesToWrite}
 	}
+	q := url.Values{"mode": {mode}, "_pragma": append(slices.Clone(pragmas), pages...), "_txlock": {"immediate"}}
 	name := url.URL{Scheme: "file", Path: filepath.ToSlash(s.File), RawQuery: q.Encode()}
 	if !strings.HasPrefix(name.Path, "/") { // a drive letter
 		name.Path = "/" + name.Path
