@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/audit"
+	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 )
 
 func TestFiguresForPeople(t *testing.T) {
@@ -181,5 +182,25 @@ func TestOneIsOne(t *testing.T) {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+func TestARepositoryEnforcesByPolicyAndReceipts(t *testing.T) {
+	under := func(mode string) *policy.Policy {
+		p, err := policy.Parse("policy.toml", []byte("schema = 1\n[defaults]\nmode = \""+mode+"\"\n"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	kept := &audit.ReceiptsKept{}
+	r := &Report{Controls: []audit.Controls{
+		{Default: "refs/heads/main", Policy: under("enforce"), Receipts: kept},
+		{Default: "refs/heads/main", Policy: under("warn"), Receipts: kept},
+		{Default: "refs/heads/main", Policy: under("enforce")},
+		{Default: "refs/heads/main", Receipts: kept},
+	}}
+	if n := r.enforced(); n != 1 {
+		t.Errorf("%d enforce, want the first alone", n)
 	}
 }
