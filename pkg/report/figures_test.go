@@ -204,3 +204,10 @@ func TestARepositoryEnforcesByPolicyAndReceipts(t *testing.T) {
 		t.Errorf("%d enforce, want the first alone", n)
 	}
 }
+
+func TestCommandsToCopyHoldNoOther(t *testing.T) {
+	r := &Report{Shadow: &audit.Shadow{Rows: []audit.ShadowRow{{Tool: "x", Model: "acme/'; touch evil; '"}}}, Withdrawn: &audit.Shadow{}}
+	if got, want := r.unsanctioned()[0].Next, `approve it in the policy, or gatekeeper audit timetravel --model 'acme/'\''; touch evil; '\''' --work`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
