@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/audit/store"
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
@@ -270,7 +272,7 @@ func (x *indexer) look(ctx context.Context, p *place) error {
 	if err != nil {
 		return err
 	}
-	p.tips = []tip{{ref: "HEAD", id: id, commit: id, target: branch}}
+	p.tips = []tip{{ref: "HEAD", id: id, commit: id, target: refText(branch)}}
 	p.others = map[string]change.ID{}
 	for r, err := range p.Refs(ctx, slices.Concat(refPatterns, []string{"refs/notes", inforce.Ref, strings.TrimSuffix(record.Prefix, "/")})...) {
 		if err != nil {
@@ -291,9 +293,29 @@ func (x *indexer) look(ctx context.Context, p *place) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.Name, err)
 		}
-		p.tips = append(p.tips, tip{ref: r.Name, id: r.ID, commit: commit, target: r.Symref})
+		p.tips = append(p.tips, tip{ref: refText(r.Name), id: r.ID, commit: commit, target: refText(r.Symref)})
 	}
 	return nil
+}
+
+// refText is the name of a ref as text, another one for each. Git lets them be any bytes but
+// few, a backslash among these (git-check-ref-format(1)).
+func refText(name string) string {
+	if !utf8.ValidString(name) {
+		var b strings.Builder
+		for i, r := range name {
+			if _, size := utf8.DecodeRuneInString(name[i:]); r == utf8.RuneError && size == 1 {
+				fmt.Fprintf(&b, `\x%02x`, name[i])
+				continue
+			}
+			b.WriteRune(r)
+		}
+		name = b.String()
+	}
+	if len(name) > 4<<10 {
+		name = fmt.Sprintf(`%s\%x`, strings.ToValidUTF8(name[:1<<10], ""), sha256.Sum256([]byte(name)))
+	}
+	return name
 }
 
 // enact finds the policies of the repository: the one that the run was given, or those that
@@ -472,7 +494,7 @@ func (x *indexer) settle(ctx context.Context, p *place) error {
 		rows := store.Into(ctx, tx, "tip", "repo", "ref", "run", "oid", "commit_oid", "target")
 		for _, t := range p.tips {
 			if was[t.ref] != t {
-				rows.Row(p.id, text4k(t.ref), x.run, raw(t.id), raw(t.commit), text4k(t.target))
+				rows.Row(p.id, t.ref, x.run, raw(t.id), raw(t.commit), t.target)
 			}
 			delete(was, t.ref)
 		}

@@ -3,6 +3,7 @@ package audit_test
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -191,4 +192,51 @@ func TestIndex(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Git takes nearly any bytes for the name of a branch: whoever may push one must not be able
+// to stop the index.
+func TestRefsOfAnyBytes(t *testing.T) {
+	r := past.New(t, "a", "--bare")
+	r.Random(1, 4)
+	tip := r.Branches["main"].ID
+	git := func(args ...string) {
+		t.Helper()
+		cmd := exec.Command("git", append([]string{"-C", r.Dir}, args...)...)
+		cmd.Env = r.Env
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %q: %v: %s", args, err, out)
+		}
+	}
+	db := filepath.Join(t.TempDir(), "audit.db")
+	refs := func() (names []string) {
+		v, err := audit.See(context.Background(), ask(t, db), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tips, err := v.Tips(context.Background(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ref := range tips {
+			if strings.HasPrefix(ref, "refs/heads/x") {
+				names = append(names, ref)
+			}
+		}
+		slices.Sort(names)
+		return names
+	}
+	git("update-ref", "refs/heads/x\xff", tip)
+	git("update-ref", "refs/heads/x\xfe", tip)
+	git("update-ref", "refs/heads/x\u0085", tip)
+	index(t, db, now, law(t, ""), r)
+	index(t, db, now.Add(time.Hour), law(t, ""), r)
+	if diff := cmp.Diff([]string{`refs/heads/x\xfe`, `refs/heads/x\xff`, "refs/heads/x\u0085"}, refs()); diff != "" {
+		t.Error(diff)
+	}
+	git("update-ref", "-d", "refs/heads/x\xff")
+	index(t, db, now.Add(2*time.Hour), law(t, ""), r)
+	if diff := cmp.Diff([]string{`refs/heads/x\xfe`, "refs/heads/x\u0085"}, refs()); diff != "" {
+		t.Error(diff)
+	}
 }

@@ -91,7 +91,7 @@ func (r *Report) unsanctioned() (list []Action) {
 	}{{r.Shadow, "was used without an approval"}, {r.Withdrawn, "is in use by an approval that has ended"}} {
 		for _, s := range found.Rows {
 			list = append(list, Action{strings.Join(s.Teams, ", "), fmt.Sprintf("Decide about %s with %s, which %s in %s", s.Model, s.Tool, found.what, plural(s.Commits, "commit")),
-				strings.Join(s.Repositories, ", "), "approve it in the policy, or gatekeeper audit timetravel --model '" + s.Model + "' --work"})
+				strings.Join(s.Repositories, ", "), "approve it in the policy, or gatekeeper audit timetravel --model " + quoted(s.Model) + " --work"})
 		}
 	}
 	return list
@@ -141,6 +141,9 @@ func (r *Report) unknown() (list []Action) {
 	}
 	return list
 }
+
+// quoted is one word for a shell, whatever a stranger called it: people copy commands.
+func quoted(s string) string { return "'" + strings.ReplaceAll(visible(s, ""), "'", `'\''`) + "'" }
 
 func livingLines(n int) string {
 	if n == 1 {

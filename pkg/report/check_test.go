@@ -1,11 +1,14 @@
 package report_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatekeeper-git/gatekeeper/pkg/attestation"
 	"github.com/gatekeeper-git/gatekeeper/pkg/attestation/kms"
 	"github.com/gatekeeper-git/gatekeeper/pkg/internal/past"
 	"github.com/gatekeeper-git/gatekeeper/pkg/report"
@@ -96,10 +100,7 @@ func (d *desk) lay(files map[string][]byte, then func(dir string) error) string 
 // with is the report with its manifest changed, and signed again by somebody who may.
 func (d *desk) with(old, new string) map[string][]byte {
 	d.Helper()
-	files := map[string][]byte{}
-	for name, data := range d.files {
-		files[name] = data
-	}
+	files := maps.Clone(d.files)
 	before := string(files[report.ManifestFile])
 	after := strings.Replace(before, old, new, 1)
 	if after == before {
@@ -179,10 +180,7 @@ func TestWhoeverChangesAReportIsFoundOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	with := func(name string, data []byte) map[string][]byte {
-		files := d.with(`"as_of"`, `"as_of" `) // a copy
-		for name := range d.files {
-			files[name] = d.files[name]
-		}
+		files := maps.Clone(d.files)
 		if data == nil {
 			delete(files, name)
 		} else {
@@ -274,6 +272,49 @@ func TestWhatCannotBeCheckedIsNoYes(t *testing.T) {
 				d.checker.Count = func(context.Context, report.Source) (int64, error) { return 0, tt.count }
 			}
 			d.wants(d.lay(tt.files, nil), tt.want)
+		})
+	}
+}
+
+// enveloped seals a manifest by DSSE with the key of a person, in the name of another's.
+func enveloped(t *testing.T, manifest []byte, by, named past.Person) []byte {
+	t.Helper()
+	seed := sha256.Sum256([]byte(by.Email))
+	pae := fmt.Sprintf("DSSEv1 %d %s %d %s", len(attestation.PayloadType), attestation.PayloadType, len(manifest), manifest)
+	file, err := kms.Wrap(manifest, named.Key().PublicKey().Fingerprint(), ed25519.Sign(ed25519.NewKeyFromSeed(seed[:]), []byte(pae)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestEnvelopes(t *testing.T) {
+	d := newDesk(t)
+	alice, bob := past.People[0], past.People[1]
+	manifest := d.files[report.ManifestFile]
+	other := bytes.Replace(manifest, []byte("0.0.0-test"), []byte("0.0.1-test"), 1)
+	mine := enveloped(t, manifest, alice, alice)
+	for _, tt := range []struct {
+		name     string
+		envelope []byte
+		signers  *trust.Set
+		want     string
+	}{
+		{"of who may", mine, d.checker.Signers, agrees},
+		{"of another", enveloped(t, manifest, bob, bob), d.checker.Signers, "signature differs: nobody who may sign"},
+		{"of another in the name of who may", enveloped(t, manifest, bob, alice), d.checker.Signers, "signature differs: manifest.dsse.json: "},
+		{"over another manifest", enveloped(t, other, alice, alice), d.checker.Signers, "signature differs: manifest.dsse.json holds another manifest"},
+		{"when nobody said who may", mine, nil, "signature not checked: the signature names key SHA256:"},
+		{"of another type", bytes.Replace(mine, []byte(attestation.PayloadType), []byte("text/plain"), 1), d.checker.Signers, "signature differs: manifest.dsse.json: not a DSSE envelope"},
+		{"with two signatures", bytes.Replace(mine, []byte(`"signatures":[`), []byte(`"signatures":[{"keyid":"","sig":""},`), 1), d.checker.Signers, "signature differs: manifest.dsse.json: not a DSSE envelope"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := *d
+			d.T, d.checker.Signers = t, tt.signers
+			files := maps.Clone(d.files)
+			delete(files, report.SSHFile)
+			files[report.DSSEFile] = tt.envelope
+			d.wants(d.lay(files, nil), tt.want)
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/audit"
+	"github.com/gatekeeper-git/gatekeeper/pkg/policy"
 )
 
 func TestFiguresForPeople(t *testing.T) {
@@ -181,5 +182,32 @@ func TestOneIsOne(t *testing.T) {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+func TestARepositoryEnforcesByPolicyAndReceipts(t *testing.T) {
+	under := func(mode string) *policy.Policy {
+		p, err := policy.Parse("policy.toml", []byte("schema = 1\n[defaults]\nmode = \""+mode+"\"\n"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	kept := &audit.ReceiptsKept{}
+	r := &Report{Controls: []audit.Controls{
+		{Default: "refs/heads/main", Policy: under("enforce"), Receipts: kept},
+		{Default: "refs/heads/main", Policy: under("warn"), Receipts: kept},
+		{Default: "refs/heads/main", Policy: under("enforce")},
+		{Default: "refs/heads/main", Receipts: kept},
+	}}
+	if n := r.enforced(); n != 1 {
+		t.Errorf("%d enforce, want the first alone", n)
+	}
+}
+
+func TestCommandsToCopyHoldNoOther(t *testing.T) {
+	r := &Report{Shadow: &audit.Shadow{Rows: []audit.ShadowRow{{Tool: "x", Model: "acme/'; touch evil; '"}}}, Withdrawn: &audit.Shadow{}}
+	if got, want := r.unsanctioned()[0].Next, `approve it in the policy, or gatekeeper audit timetravel --model 'acme/'\''; touch evil; '\''' --work`; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }

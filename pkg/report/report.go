@@ -226,7 +226,7 @@ func (r *Report) held(ctx context.Context, v *audit.View, q Questions) error {
 		}
 		var ends []change.ID
 		for ref, tip := range tips {
-			h.Tips[visible(ref, "")] = tip.String()
+			h.Tips[ref] = tip.String()
 			ends = append(ends, tip)
 		}
 		slices.Sort(ends)

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -217,4 +218,57 @@ func TestGoldenReport(t *testing.T) {
 			t.Errorf("%d commits, want %d", r.All.Total.Commits, want)
 		}
 	})
+}
+
+func TestPersonsAreTeamsUnlessAskedFor(t *testing.T) {
+	s := stage(t, "ledger")
+	q := s.questions(t)
+	q.Incidents = []string{"acme/*"}
+	for _, people := range []bool{false, true} {
+		if q.People = people; people {
+			q.Purpose = "to ask them"
+		}
+		r := s.gather(t, q)
+		c := &r.Controls[0]
+		c.Overrides = append(c.Overrides, audit.Override{Time: "2026-01-01T00:00:00Z", Pusher: "erin@contractor.example"})
+		c.Keys = append(c.Keys, audit.StolenKey{Key: "SHA256:x", Holder: "erin@contractor.example", Since: "2026-01-01T00:00:00Z", After: 1})
+		files := drawn(t, r)
+		for name, data := range files {
+			for _, p := range past.People {
+				if !people && (strings.Contains(string(data), p.Email) || strings.Contains(string(data), p.Name)) {
+					t.Errorf("%s names %s", name, p.Email)
+				}
+			}
+		}
+		for _, name := range []string{"overrides.csv", "compromised-keys.csv"} {
+			want := map[bool]string{false: "contractors", true: "erin@contractor.example"}[people]
+			if !strings.Contains(string(files[name]), want) {
+				t.Errorf("%s has no %s:\n%s", name, want, files[name])
+			}
+		}
+	}
+}
+
+func TestRefsThatAreNoUTF8(t *testing.T) {
+	s := stage(t, "ledger")
+	r := s.repos[0]
+	for _, ref := range []string{"refs/heads/a\xff", "refs/heads/a\x85", "refs/heads/a\u0085"} {
+		if out, err := exec.Command("git", "-C", r.Dir, "update-ref", ref, r.Branches["main"].ID).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	s.index(t)
+	got := s.gather(t, s.questions(t))
+	files := drawn(t, got)
+	d := &desk{T: t, report: got, files: files, checker: report.Checker{Program: got.Program, Now: asOf,
+		Again: func(context.Context, *report.Manifest) (*report.Report, error) {
+			return s.gather(t, s.questions(t)), nil
+		},
+		Count: func(_ context.Context, of report.Source) (int64, error) { return s.reached(of) }}}
+	d.wants(d.lay(files, nil), "signature not checked|files agrees|figures agrees|repositories agrees")
+	for _, ref := range []string{`refs/heads/a\xff`, `refs/heads/a\x85`, "refs/heads/a\u0085"} {
+		if got.Held[0].Tips[ref] == "" {
+			t.Errorf("no tip of %s in %v", ref, got.Held[0].Tips)
+		}
+	}
 }
