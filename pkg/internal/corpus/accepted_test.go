@@ -213,6 +213,20 @@ var accepted = []entry{
 		c.judged("refs/heads/main", silent, "accepted attested exact")
 		c.push(ref, nil, records, "accepted")
 	}},
+	{name: "attestation-beside-a-merge", about: "a merge with a file of its own, attested beside it; the change that a merge carries is its own kind of digest", build: func(c *pushCase) {
+		base := c.base()
+		ours := c.commit(sketch{parents: []*commit{base}, set: files{"README": "A project of ours\n"}, values: []string{none}, by: c.by("bob")})
+		theirs := c.commit(sketch{parents: []*commit{base}, set: files{"retry.txt": changed}, values: []string{sonnet}, by: c.by("alice")})
+		merge := sketch{subject: "Merge branch 'retry'", parents: []*commit{ours, theirs}, set: files{"retry.txt": changed, "new.txt": "new\n"}}
+		silent := c.commit(merge)
+		merge.values, merge.by = []string{sonnet}, c.by("alice")
+		ref, records := c.records(c.commit(merge))
+		c.push("refs/heads/main", base, silent, "accepted")
+		c.judged("refs/heads/main", ours, "accepted none-observed exact")
+		c.judged("refs/heads/main", theirs, "accepted attested exact")
+		c.judged("refs/heads/main", silent, "accepted attested exact")
+		c.push(ref, nil, records, "accepted")
+	}},
 }
 
 const (

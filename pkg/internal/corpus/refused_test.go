@@ -154,7 +154,10 @@ var refusedForProvenance = []entry{
 		}}, "refused none-observed exact", "undeclared-ai")
 	}},
 	{name: "mark-as-author", about: "a bot's address as the author, and no word of its tool", build: func(c *pushCase) {
-		c.one(c.base(), sketch{values: []string{none}, by: c.by("alice"), author: "Cursor <cursoragent@cursor.com>"}, "refused none-observed exact", "undeclared-ai")
+		c.one(c.base(), sketch{values: []string{none}, by: c.by("alice"), author: "Cursor <cursoragent@cursor.com>", committer: alice}, "refused none-observed exact", "undeclared-ai")
+	}},
+	{name: "mark-as-committer", about: "a bot's address as the committer", build: func(c *pushCase) {
+		c.one(c.base(), sketch{values: []string{none}, by: c.by("alice"), committer: "Cursor <cursoragent@cursor.com>"}, "refused none-observed exact", "undeclared-ai")
 	}},
 	{name: "mark-and-nothing-else", about: "a tool's mark tells of AI and is no provenance: inferred", build: func(c *pushCase) {
 		c.one(c.base(), sketch{message: "Add a retry loop\n\nCo-Authored-By: Claude <noreply@anthropic.com>\n"},

@@ -131,17 +131,20 @@ func (w *world) Open(id change.ID) (change.Object, error) {
 	return change.Object{Type: o.kind, Size: int64(len(o.data)), ReadCloser: io.NopCloser(bytes.NewReader(o.data))}, nil
 }
 
+const alice = "Alice <alice@example.com>"
+
 // A sketch is a commit to be made. Signatures cover what the zero values of its last
 // fields say: the commit as it is.
 type sketch struct {
-	subject string
-	parents []*commit
-	set     files    // over the files of the first parent; "" takes one away
-	values  []string // of AI-Provenance; N/N in them becomes the lines that are added
-	by      []attestation.Signer
-	at      time.Time // of signing
-	author  string    // NAME <ADDRESS>
-	charset string    // the encoding header
+	subject   string
+	parents   []*commit
+	set       files    // over the files of the first parent; "" takes one away
+	values    []string // of AI-Provenance; N/N in them becomes the lines that are added
+	by        []attestation.Signer
+	at        time.Time // of signing
+	author    string    // NAME <ADDRESS>; "" is Alice
+	committer string    // likewise, who committed it; "" is the author
+	charset   string    // the encoding header
 
 	sawParents []*commit                                             // those that the signers saw
 	saw        files                                                 // as set, what the signers saw
@@ -157,13 +160,15 @@ func (w *world) commit(s sketch) *commit {
 	c := &commit{parents: s.parents, files: s.filesOn(s.parents, s.set)}
 	c.tree = w.tree(c.files)
 	c.message = w.message(s, c)
-	who := fmt.Sprintf("%s %d +0000", cmp.Or(s.author, "Alice <alice@example.com>"), signing.Add(time.Duration(w.commits)*time.Minute).Unix())
+	s.author = cmp.Or(s.author, alice)
+	date := fmt.Sprintf(" %d +0000", signing.Add(time.Duration(w.commits)*time.Minute).Unix())
+	who := fmt.Sprintf("author %s%s\ncommitter %s%s\n", s.author, date, cmp.Or(s.committer, s.author), date)
 	var b strings.Builder
 	fmt.Fprintf(&b, "tree %s\n", c.tree)
 	for _, p := range s.parents {
 		fmt.Fprintf(&b, "parent %s\n", p.id)
 	}
-	fmt.Fprintf(&b, "author %s\ncommitter %s\n", who, who)
+	b.WriteString(who)
 	if s.charset != "" {
 		fmt.Fprintf(&b, "encoding %s\n", s.charset)
 	}
@@ -267,7 +272,7 @@ func (w *world) id(hex string) change.ID {
 // write puts a commit into the stream, as the files in which it differs from its
 // first parent.
 func (w *world) write(s sketch, c *commit, who string) {
-	fmt.Fprintf(&w.stream, "commit refs/pushed/%d\nmark :%d\nauthor %s\ncommitter %s\n", c.mark, c.mark, who, who)
+	fmt.Fprintf(&w.stream, "commit refs/pushed/%d\nmark :%d\n%s", c.mark, c.mark, who)
 	if s.charset != "" {
 		fmt.Fprintf(&w.stream, "encoding %s\n", s.charset)
 	}
