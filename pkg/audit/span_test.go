@@ -3,6 +3,7 @@ package audit
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -11,6 +12,8 @@ func TestBondsAreReadAsTheyWereWritten(t *testing.T) {
 	want := []bond{
 		{kind: sameChange, from: 1, to: 100},
 		{kind: sameShape, from: 99, to: 149, loose: true},
+		{kind: sameShape, from: 98, to: 148, loose: true, signed: 98, digest: strings.Repeat("d", 32)},
+		{kind: sameShape, from: 97, to: 147, loose: true, signed: 147, digest: strings.Repeat("e", 32)},
 		{kind: sameShape, from: 120, to: 121},
 		{kind: pickOf, from: 130, to: 3},     // what picks was indexed before
 		{kind: revertOf, from: 140, to: 105}, // and in the same span
@@ -28,6 +31,7 @@ func TestBondsAreReadAsTheyWereWritten(t *testing.T) {
 // Whatever stands in the file is read, or refused.
 func FuzzSpan(f *testing.F) {
 	f.Add([]byte{0, 1, 1, 2, 1, 0, 1, 1}, []byte{1, 2, 3})
+	f.Add([]byte{0, 0, 0, 0}, append([]byte{21, 1, 1}, make([]byte, 32)...))
 	f.Add([]byte{1, 1, 1, 1, 3, 0, 0, 0}, []byte{8, 1, 1, 4, 0, 99})
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, []byte{0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1})
 	f.Fuzz(func(t *testing.T, parents, bonds []byte) {
