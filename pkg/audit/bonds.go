@@ -9,8 +9,9 @@ import (
 // Bonds are all that join commits of the index.
 type bonds struct {
 	same, like     stars
-	picks, reverts []bond // by from, then to
-	any            bitset // commits that have a bond
+	picks, reverts []bond           // by from, then to
+	any            bitset           // commits that have a bond
+	digests        map[int64]string // as far as bonds hold them
 }
 
 // Stars are bonds of commits that have something in common with the first that has it.
@@ -32,11 +33,15 @@ func (b *bitset) add(id int64) {
 func (b bitset) has(id int64) bool { return int(id>>6) < len(b) && b[id>>6]>>(id&63)&1 == 1 }
 
 func (v *View) bonds(ctx context.Context) (*bonds, error) {
-	all := &bonds{}
+	all := &bonds{digests: map[int64]string{}}
 	err := v.spans(ctx, "bonds", func(s *span) error {
 		return s.eachBond(func(b bond) {
 			all.any.add(b.from)
 			all.any.add(b.to)
+			if b.signed != 0 {
+				all.digests[b.signed] = b.digest
+				b.signed, b.digest = 0, ""
+			}
 			switch b.kind {
 			case sameChange:
 				all.same.byTo = append(all.same.byTo, b)

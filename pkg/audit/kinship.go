@@ -394,10 +394,16 @@ func (k *kinship) know(ctx context.Context, ids []int64) error {
 	ids = slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return k.members[id] == nil || k.digests[id] != "" })
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	if err := k.digestsOf(ctx, ids, "SELECT c.id, coalesce(c.change, d.change) FROM json_each(?) s JOIN commits c ON c.id = s.value LEFT JOIN digest d ON d.commit_id = c.id", k.digests); err != nil {
-		return err
+	missing := ids
+	for _, query := range []string{
+		"SELECT commit_id, change FROM json_each(?) s JOIN digest ON commit_id = s.value", // first what is quick
+		"SELECT c.id, c.change FROM json_each(?) s JOIN commits c ON c.id = s.value",
+	} {
+		if err := k.digestsOf(ctx, missing, query, k.digests); err != nil {
+			return err
+		}
+		missing = slices.DeleteFunc(missing, func(id int64) bool { return k.digests[id] != "" })
 	}
-	missing := slices.DeleteFunc(ids, func(id int64) bool { return k.digests[id] != "" })
 	for part := range slices.Chunk(missing, askedAtOnce) { // and keep what is computed so far
 		if err := k.compute(ctx, part, "digest", k.digests, func(o *opened, id change.ID) (provenance.Digest, error) {
 			parents, tree, err := treesOf(o.objects, id)

@@ -84,7 +84,14 @@ func million(b *testing.B) *store.Store {
 					change = whole
 				}
 				if leader := shape - id + int64(n); shape != id && n%3 != 0 {
-					together.add(bond{kind: sameShape, from: shape, to: id, loose: change == nil || leader%1000 != 0 && leader%50 != 1})
+					joined := bond{kind: sameShape, from: shape, to: id}
+					signed := leader%1000 == 0 || leader%50 == 1
+					if joined.loose = change == nil || !signed; joined.loose && change == nil && signed {
+						joined.signed, joined.digest = shape, string(whole)
+					} else if joined.loose && change != nil {
+						joined.signed, joined.digest = id, string(whole)
+					}
+					together.add(joined)
 					if change == nil {
 						digests.Row(id, 1, whole)
 					} else if leader%1000 == 0 || leader%50 == 1 {

@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -29,5 +30,29 @@ func TestOwners(t *testing.T) {
 		if got := strings.Join(audit.ParseOwners([]byte(c.rules)).Of(c.path), " "); got != c.want {
 			t.Errorf("%q of %s: want %q, got %q", c.rules, c.path, c.want, got)
 		}
+	}
+}
+
+// A file of owners is as large and as twisted as whoever pushes it likes.
+func TestHostileOwners(t *testing.T) {
+	deep := strings.Repeat("a/", 2000) + "b"
+	var many strings.Builder
+	for i := range 1_000_000 {
+		fmt.Fprintf(&many, "%x\n", i)
+	}
+	many.WriteString("last.go @last\n")
+	for name, c := range map[string]struct{ rules, path, want string }{
+		"one line of a megabyte":       {strings.Repeat("x", 1<<20) + " @x\nb @b", "b", "@b"},
+		"one pattern of 500,000 parts": {strings.Repeat("a/", 500_000) + "b @x", deep, ""},
+		"a megabyte of owners":         {"* " + strings.Repeat("@o ", 1<<18), "b", strings.TrimSpace(strings.Repeat("@o ", 1<<18))},
+		"a million patterns":           {many.String(), "src/last.go", "@last"},
+		"stars":                        {strings.Repeat("*a", 400) + " @x\n", strings.Repeat("a", 4000) + "b", ""},
+		"folders":                      {strings.Repeat("**/a/", 300) + "** @x\n", deep, "@x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := strings.Join(audit.ParseOwners([]byte(c.rules)).Of(c.path), " "); got != c.want {
+				t.Errorf("want %.80q, got %.80q", c.want, got)
+			}
+		})
 	}
 }

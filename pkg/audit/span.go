@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/gatekeeper-git/gatekeeper/pkg/change"
+	"github.com/gatekeeper-git/gatekeeper/pkg/provenance"
 )
 
 // The ledger says what counts of each commit; the spans beside it say how commits hang
@@ -32,7 +33,10 @@ type span struct {
 type bond struct {
 	kind     bondKind
 	from, to int64
-	loose    bool // sameShape: the change digest of one of them is not known
+	loose    bool // sameShape: one of them is signed for no change digest
+
+	signed int64  // of a loose bond, the one that is signed for a digest; 0 for none
+	digest string // that one
 }
 
 type bondKind byte
@@ -49,6 +53,9 @@ const (
 const (
 	bondLoose = 4 // flag beside the kind
 	bondAhead = 8 // the commit of the span is from, since to was indexed earlier
+
+	bondFromSigned = 16 // a digest follows, of from
+	bondToSigned   = 32 // or of to
 )
 
 func (s *span) add(b bond) {
@@ -59,9 +66,19 @@ func (s *span) add(b bond) {
 	if !s.has(mine) || s.has(other) && other > mine {
 		head, mine, other = head|bondAhead, other, mine
 	}
+	switch b.signed {
+	case 0:
+	case b.from:
+		head |= bondFromSigned
+	case b.to:
+		head |= bondToSigned
+	}
 	s.bonds = append(s.bonds, head)
 	s.bonds = binary.AppendUvarint(s.bonds, uint64(mine-s.first))
 	s.bonds = binary.AppendUvarint(s.bonds, uint64(mine-other))
+	if b.signed != 0 {
+		s.bonds = append(s.bonds, b.digest...)
+	}
 }
 
 func (s *span) has(id int64) bool { return id >= s.first && id < s.first+int64(s.count) }
@@ -79,6 +96,15 @@ func (s *span) eachBond(visit func(bond)) error {
 		b := bond{kind: bondKind(head & 3), from: other, to: mine, loose: head&bondLoose != 0}
 		if head&bondAhead != 0 {
 			b.from, b.to = mine, other
+		}
+		if head&(bondFromSigned|bondToSigned) != 0 {
+			if len(d.b) < len(provenance.Digest{}) {
+				return errStrip
+			}
+			if b.signed = b.to; head&bondFromSigned != 0 {
+				b.signed = b.from
+			}
+			b.digest, d.b = string(d.b[:len(provenance.Digest{})]), d.b[len(provenance.Digest{}):]
 		}
 		visit(b)
 	}
@@ -225,10 +251,11 @@ func (s *span) find(ctx context.Context, tx *sql.Tx, commits []*Commit) (bonds [
 		WHERE c.id BETWEEN ? AND ? AND c.change IS NOT NULL AND c.files > 0 AND b.id < c.id`, s.first, last)
 	shapes := eachRow(ctx, tx, func(rows *sql.Rows) error {
 		b := bond{kind: sameShape}
-		err := rows.Scan(&b.from, &b.to, &b.loose)
+		err := rows.Scan(&b.from, &b.to, &b.loose, &b.signed, &b.digest)
 		bonds = append(bonds, b)
 		return err
-	}, `SELECT b.id, c.id, b.change IS NULL OR c.change IS NULL FROM commits c JOIN commits b ON b.id = (SELECT id FROM commits WHERE shape = c.shape ORDER BY id LIMIT 1)
+	}, `SELECT b.id, c.id, b.change IS NULL OR c.change IS NULL, iif((b.change IS NULL) = (c.change IS NULL), 0, iif(b.change IS NULL, c.id, b.id)),
+		iif((b.change IS NULL) = (c.change IS NULL), x'', coalesce(b.change, c.change)) FROM commits c JOIN commits b ON b.id = (SELECT id FROM commits WHERE shape = c.shape ORDER BY id LIMIT 1)
 		WHERE c.id BETWEEN ? AND ? AND c.shape IS NOT NULL AND b.id < c.id`, s.first, last)
 	named := func(rows *sql.Rows) error {
 		var kind string

@@ -219,10 +219,11 @@ func (v *View) seek(ctx context.Context, q Quest) (*kinship, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &kinship{view: v, seeker: s, digests: map[int64]string{}, shapes: map[int64]map[string][]int64{}, settled: map[star]bool{}, opened: map[int64]*opened{}, open: map[string]bool{}}
+	k := &kinship{view: v, seeker: s, shapes: map[int64]map[string][]int64{}, settled: map[star]bool{}, opened: map[int64]*opened{}, open: map[string]bool{}}
 	if k.joined, err = v.bonds(ctx); err != nil {
 		return nil, err
 	}
+	k.digests = k.joined.digests
 	readers := make([]gathering, Readers())
 	if err := v.Entries(ctx, false, func(n int, e *Entry) {
 		r, match := &readers[n], s.match(e)

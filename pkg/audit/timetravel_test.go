@@ -113,9 +113,47 @@ func carriers(record func(*past.Commit) bool, repos ...*past.Repo) map[string]ca
 	return found
 }
 
-// takesBack compares a revert with what it reverts, line by line.
+// takesBack compares a revert with what it reverts, line by line. The lines around them
+// belong to a change, too.
 func takesBack(d, c *past.Commit) bool {
-	return len(d.Parents) == 1 && len(c.Parents) <= 1 && cmp.Equal(diffOf(d, true), diffOf(c, false))
+	return len(d.Parents) == 1 && len(c.Parents) <= 1 && cmp.Equal(hunksOf(d, true), hunksOf(c, false))
+}
+
+// hunksOf is what a commit does to which files, where: the line above, those that go, those
+// that come, the line below. Lines are unique, and keep their order.
+func hunksOf(c *past.Commit, back bool) map[string][]string {
+	hunks := map[string][]string{}
+	for _, path := range c.Touched() {
+		var old []past.Line
+		if len(c.Parents) > 0 {
+			old = c.Parents[0].Files[path]
+		}
+		new := c.Files[path]
+		if back {
+			old, new = new, old
+		}
+		gone, come := less(old, new), less(new, old)
+		above := ""
+		for len(old)+len(new) > 0 {
+			hunk := ""
+			for len(old) > 0 && slices.Contains(gone, old[0].Text) {
+				hunk, old = hunk+"-"+old[0].Text+"\n", old[1:]
+			}
+			for len(new) > 0 && slices.Contains(come, new[0].Text) {
+				hunk, new = hunk+"+"+new[0].Text+"\n", new[1:]
+			}
+			below := ""
+			if len(old) > 0 {
+				below = old[0].Text
+				old, new = old[1:], new[1:]
+			}
+			if hunk != "" {
+				hunks[path] = append(hunks[path], above+"\n"+hunk+below)
+			}
+			above = below
+		}
+	}
+	return hunks
 }
 
 // diffOf is what a commit does to which files: lines that come and go, in their order.
