@@ -288,40 +288,75 @@ type Touched struct {
 
 // files tells what the carriers touch, and how often that was touched later.
 func (k *kinship) files(ctx context.Context, carriers []Carrier) error {
-	of, paths, all := map[int64]*Carrier{}, map[int64][]int64{}, map[int64]bool{}
+	of := make(map[int64]*Carrier, len(carriers))
 	for i := range carriers {
 		carriers[i].Files = []Touched{}
 		of[carriers[i].member.commit] = &carriers[i]
-	}
-	for part := range slices.Chunk(slices.Sorted(maps.Keys(of)), askedAtOnce) {
-		if err := eachRow(ctx, k.view.Store, func(rows *sql.Rows) error {
-			var commit, path int64
-			var t Touched
-			err := rows.Scan(&commit, &path, &t.Path, &t.Added, &t.Deleted)
-			c := of[commit]
-			c.Files, paths[commit], all[path] = append(c.Files, t), append(paths[commit], path), true
-			return err
-		}, `SELECT t.commit_id, p.id, p.name, coalesce(t.added, -1), coalesce(t.deleted, -1) FROM json_each(?) s JOIN touch t ON t.commit_id = s.value JOIN path p ON p.id = t.path
-			ORDER BY p.name`, asJSON(part)); err != nil {
-			return err
-		}
 	}
 	times, err := k.times(ctx)
 	if err != nil {
 		return err
 	}
-	by := map[int64][]fileOf{}
-	for commit, list := range paths {
-		for n, path := range list {
-			by[path] = append(by[path], fileOf{times[commit], 0, &of[commit].Files[n]})
+	names, by := map[int64]string{}, map[int64][]fileOf{} // by path
+	for part := range slices.Chunk(slices.Sorted(maps.Keys(of)), askedAtOnce) {
+		list, err := k.touched(ctx, part, names)
+		if err != nil {
+			return err
+		}
+		for len(list) > 0 {
+			c := of[list[0].commit]
+			n := 0
+			for ; n < len(list) && list[n].commit == c.member.commit; n++ {
+				c.Files = append(c.Files, list[n].Touched)
+			}
+			c.Files = slices.Clip(c.Files) // from here on it stays where it is
+			for i := range n {
+				by[list[i].path] = append(by[list[i].path], fileOf{c.member.committed, 0, &c.Files[i]})
+			}
+			list = list[n:]
 		}
 	}
-	for part := range slices.Chunk(slices.Sorted(maps.Keys(all)), askedAtOnce) {
+	for part := range slices.Chunk(slices.Sorted(maps.Keys(by)), askedAtOnce) {
 		if err := k.later(ctx, part, times, by); err != nil {
 			return err
 		}
 	}
 	return k.nameLast(ctx, by)
+}
+
+// A touch is a row of the table.
+type touch struct {
+	commit, path int64
+	Touched
+}
+
+// touched reads what some commits touch, by commit and the names of the paths, which are
+// added to those known: many commits touch one path.
+func (k *kinship) touched(ctx context.Context, commits []int64, names map[int64]string) (list []touch, err error) {
+	fresh := map[int64]bool{}
+	if err := eachRow(ctx, k.view.Store, func(rows *sql.Rows) error {
+		var t touch
+		err := rows.Scan(&t.commit, &t.path, &t.Added, &t.Deleted)
+		if _, ok := names[t.path]; !ok {
+			fresh[t.path] = true
+		}
+		list = append(list, t)
+		return err
+	}, "SELECT t.commit_id, t.path, coalesce(t.added, -1), coalesce(t.deleted, -1) FROM json_each(?) s JOIN touch t ON t.commit_id = s.value", asJSON(commits)); err != nil {
+		return nil, err
+	}
+	err = eachRow(ctx, k.view.Store, func(rows *sql.Rows) error {
+		var id int64
+		var name string
+		err := rows.Scan(&id, &name)
+		names[id] = name
+		return err
+	}, "SELECT p.id, p.name FROM json_each(?) s JOIN path p ON p.id = s.value", asJSON(slices.Sorted(maps.Keys(fresh))))
+	for i := range list {
+		list[i].Path = names[list[i].path]
+	}
+	slices.SortFunc(list, func(a, b touch) int { return cmp.Or(cmp.Compare(a.commit, b.commit), cmp.Compare(a.Path, b.Path)) })
+	return list, err
 }
 
 // A fileOf is a file as a carrier of some time touched it, and the number of the last
@@ -373,7 +408,7 @@ func (k *kinship) later(ctx context.Context, paths []int64, times []int64, by ma
 			all = append(all, touching{times[commit], commit})
 		}
 		return err
-	}, "SELECT t.path, t.commit_id FROM json_each(?) s JOIN touch t ON t.path = s.value ORDER BY s.value, t.commit_id", asJSON(paths))
+	}, "SELECT t.path, t.commit_id FROM json_each(?) s CROSS JOIN touch t ON t.path = s.value", asJSON(paths))
 	count()
 	return err
 }
