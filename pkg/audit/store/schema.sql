@@ -1,4 +1,4 @@
--- Version 1. Rows are added and never changed or taken away. Times are seconds since
+-- Version 2. Rows are added and never changed or taken away. Times are seconds since
 -- 1970 in UTC, ids of objects raw bytes, and "" or 0 in a text or a count is a known
 -- one; what is not known is NULL. What a row says became known when its run ended.
 

@@ -34,7 +34,7 @@ var schema string
 // version is that of the schema, in the file's user_version. applicationID tells our
 // files from others; it spells "gkau".
 const (
-	version       = 1
+	version       = 2
 	applicationID = 0x676b6175
 )
 
